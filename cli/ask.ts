@@ -1,0 +1,86 @@
+import { resolve } from 'node:path';
+import type { Acceptance, ApprovalView } from '../hub/admin-api.ts';
+import type { Context } from './command.ts';
+
+/** What a person decides about a proposal: how to accept it, to refuse it, or to leave it waiting. */
+export type Decision = Acceptance | 'no' | 'later';
+
+type Answer = 'allow' | 'ask' | 'deny';
+
+/**
+ * Asks for what a proposal needs and for each tool's answer, and whether to grant. What the command line said
+ * already is not asked again. Only for a terminal; ending the prompt leaves the proposal waiting.
+ */
+export async function askAboutProposal(context: Context, approval: ApprovalView, said: Acceptance): Promise<Decision> {
+  const clack = await import('@clack/prompts');
+  const streams = { output: context.stderr, signal: context.signal };
+  const needed: Acceptance = { ...said };
+
+  for (const need of approval.needs) {
+    const message = need.title ?? need.name;
+    if (need.kind === 'secret') {
+      if (said.secrets?.[need.name] !== undefined) continue;
+      const value = await clack.password({ message: `${message} (${need.name})`, ...streams });
+      if (clack.isCancel(value)) return 'later';
+      needed.secrets = { ...needed.secrets, [need.name]: value };
+      continue;
+    }
+    if (need.kind === 'workspace' ? said.workspace !== undefined : said.config?.[need.name] !== undefined) continue;
+    const value = await clack.text({
+      message,
+      ...(need.kind === 'workspace' ? { placeholder: context.workingDirectory } : {}),
+      ...streams,
+    });
+    if (clack.isCancel(value)) return 'later';
+    if (need.kind === 'workspace') needed.workspace = resolve(context.workingDirectory, value || '.');
+    else needed.config = { ...needed.config, [need.name]: value };
+  }
+
+  for (;;) {
+    const choice = await clack.select({
+      message: `Grant this to ${approval.skill} ${approval.version}?`,
+      options: [
+        { value: 'yes', label: 'Yes, with the answers shown' },
+        ...(approval.tools.length === 0 ? [] : [{ value: 'tools', label: 'Yes, but let me choose for each tool' }]),
+        ...(approval.permissions.length === 0 ? [] : [{ value: 'narrow', label: 'Yes, but without some permissions' }]),
+        { value: 'no', label: 'No' },
+        { value: 'later', label: 'Decide later' },
+      ],
+      ...streams,
+    });
+    if (clack.isCancel(choice) || choice === 'later') return 'later';
+    if (choice === 'no') return 'no';
+    if (choice === 'yes') return needed;
+    if (choice === 'tools') {
+      const answers: Record<string, Answer> = { ...needed.tools };
+      for (const tool of approval.tools) {
+        const answer = await clack.select<Answer>({
+          message: `${tool.name} (${tool.effects.join(', ')})`,
+          initialValue: answers[tool.name] ?? tool.answer,
+          options: [
+            { value: 'allow', label: 'auto', hint: 'runs without asking' },
+            { value: 'ask', label: 'ask', hint: 'waits for a person each time' },
+            { value: 'deny', label: 'off', hint: 'never runs' },
+          ],
+          ...streams,
+        });
+        if (clack.isCancel(answer)) return 'later';
+        answers[tool.name] = answer;
+      }
+      needed.tools = answers;
+    } else {
+      const refused = await clack.multiselect({
+        message: 'Which does it not get?',
+        required: false,
+        options: approval.permissions.map(({ id, sentence, reason }) => ({
+          value: id,
+          label: sentence,
+          ...(reason === undefined ? {} : { hint: reason }),
+        })),
+        ...streams,
+      });
+      if (clack.isCancel(refused)) return 'later';
+      needed.without = refused;
+    }
+  }
+}

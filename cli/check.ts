@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
+import { AppError } from '../protocol/errors.ts';
+import { describe, normalise } from '../protocol/permissions.ts';
+import { boundEffects, suggestAnswer, toolEffects } from '../protocol/surface.ts';
+import { bundle } from './bundle.ts';
+import { packSkill, withUnpacked, type PackedSkill } from './pack.ts';
+
+/** What a check found: everything that a reviewer will see, and what could be better. */
+export interface Checked {
+  packed: PackedSkill;
+  can: readonly string[];
+  cannot: readonly string[];
+  tools: readonly { name: string; effects: readonly string[]; answer: 'allow' | 'ask' | 'deny' }[];
+  advice: readonly string[];
+  tests: readonly TestRun[];
+}
+
+/** One test file of the author, run in the sandbox. */
+export interface TestRun {
+  file: string;
+  passed: boolean;
+  /** What the run printed, bounded. */
+  output: string;
+}
+
+const TEST_FILE = /\.test\.(?:ts|mts|js|mjs)$/;
+const TEST_TIMEOUT_MS = 60_000;
+const MAX_OUTPUT_CHARS = 64 * 1024;
+
+/**
+ * Packs a skill as `publish` does and runs its tests (`test/*.test.ts` and the like), each bundled and run by Node
+ * in the sandbox with no network and no grants. A failed test is a finding, not an error.
+ * @throws AppError as `packSkill`.
+ */
+export async function checkSkill({ driver }: { driver: SandboxDriver }, project: string): Promise<Checked> {
+  const packed = await packSkill({ driver }, project);
+  const { manifest, surface } = packed;
+  const permissions = normalise(manifest.permissions);
+  const tools = surface.tools.map((tool) => {
+    const effects = boundEffects(toolEffects(tool, manifest), permissions);
+    return { name: tool.name, effects, answer: suggestAnswer(effects) };
+  });
+  const { can, cannot } = describe(permissions, tools);
+  const tests: TestRun[] = [];
+  for (const file of await testFiles(packed.project)) tests.push(await runTest({ driver }, packed, file));
+  return { packed, can, cannot, tools, advice: adviceOn(packed), tests };
+}
+
+/** What works, but makes a skill harder to trust or to use. */
+function adviceOn({ manifest, surface, files }: PackedSkill): string[] {
+  const advice: string[] = [];
+  for (const tool of surface.tools) {
+    if (!tool.description) advice.push(`The tool ${tool.name} has no description; a model will not know when to use it.`);
+    const said = manifest.tools[tool.name]?.effects !== undefined || tool.annotations?.readOnlyHint !== undefined;
+    if (!said && tool.annotations?.destructiveHint === undefined) {
+      advice.push(`Nothing says what the tool ${tool.name} does to the world, so it counts as destroying and sending.`);
+    }
+  }
+  if (!files.some(({ path }) => path === 'README.md')) advice.push('There is no README.md.');
+  return advice;
+}
+
+async function testFiles(project: string): Promise<string[]> {
+  const names = await readdir(join(project, 'test')).catch(() => []);
+  return names.filter((name) => TEST_FILE.test(name)).toSorted().map((name) => `test/${name}`);
+}
+
+async function runTest({ driver }: { driver: SandboxDriver }, packed: PackedSkill, file: string): Promise<TestRun> {
+  const entry = file.replace(/\.[^./]+$/, '.mjs');
+  const bytes = await bundle(packed.project, file);
+  const files = [...packed.files.filter(({ path }) => path !== entry), { path: entry, mode: 0o644 as const, bytes }];
+  return withUnpacked(files, async (packageDir) => {
+    const { memoryMb, cpus, pids, diskMb } = normalise(packed.manifest.permissions).resources;
+    const process = await driver.start({
+      label: `${packed.manifest.name}@${packed.manifest.version} ${file}`,
+      packageDir,
+      runtime: { kind: 'node', entry, args: [] },
+      mounts: [],
+      scratch: ['/workspace', '/data'],
+      env: {},
+      programs: [],
+      network: [],
+      limits: { memoryMb, cpus, pids, diskMb },
+    });
+    process.stdin.end();
+    const output = collect(process.stdout);
+    const complaints = collect(process.stderr);
+    const timer = setTimeout(() => void process.kill(), TEST_TIMEOUT_MS);
+    const exit = await process.exited.finally(() => clearTimeout(timer));
+    const late = exit.signal === null ? '' : `\nstopped: ${exit.reason ?? exit.signal}`;
+    return { file, passed: exit.code === 0, output: `${await output}${await complaints}${late}`.trim() };
+  });
+}
+
+async function collect(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = '';
+  stream.on('data', (chunk: Buffer) => {
+    if (text.length < MAX_OUTPUT_CHARS) text += chunk.toString('utf8');
+  });
+  await once(stream, 'close');
+  return text.slice(0, MAX_OUTPUT_CHARS);
+}
+
+/** Fails a check whose tests failed. @throws AppError `pack-failed` with the output. */
+export function refuseFailedTests(tests: readonly TestRun[]): void {
+  const failed = tests.filter((run) => !run.passed);
+  if (failed.length === 0) return;
+  throw new AppError('pack-failed', {
+    detail: failed.map(({ file, output }) => `${file} failed:\n${output}`).join('\n'),
+    hint: 'Correct the skill or its test and check again.',
+    data: { tests: failed },
+  });
+}

@@ -1,0 +1,27 @@
+import { ACCEPTANCE_OPTIONS, acceptanceOf } from '../acceptance.ts';
+import { command } from '../command.ts';
+import { installedText } from '../skill-text.ts';
+
+/** `berth approve` */
+export const approve = command({
+  name: 'approve',
+  group: 'Decide',
+  summary: 'Accept what waits',
+  arguments: { id: { about: 'its id, from: berth inbox' } },
+  options: ACCEPTANCE_OPTIONS,
+  examples: ['berth approve install_k3f9', 'berth approve upgrade_k3f9 --without network:api.example.org:443'],
+  async run(context, { id, ...flags }) {
+    const { adminApi } = await import('../../hub/admin-api.ts');
+    const proposal = await context.hub(adminApi.approval, { params: { id } });
+    const body = await acceptanceOf(context, flags);
+    const installed = await context.hub(adminApi.approve, { params: { id }, body });
+    return {
+      data: installed,
+      text: installedText(context.paint, installed),
+      undo:
+        proposal.from === undefined || proposal.from === installed.version
+          ? `berth remove ${installed.name}`
+          : `berth install ${installed.name}@${proposal.from}`,
+    };
+  },
+});

@@ -1,0 +1,30 @@
+import { command } from '../../command.ts';
+import { columns } from '../../output.ts';
+
+/** `berth audit ls` */
+export const auditLs = command({
+  name: 'audit ls',
+  aliases: ['list'],
+  group: 'Look back',
+  groupSummary: 'What the hub decided and did',
+  summary: 'What the hub decided and did, newest first',
+  arguments: {},
+  options: {
+    limit: { type: 'number', value: 'N', about: 'at most so many (50)' },
+    before: { type: 'number', value: 'SEQ', about: 'only records before this one' },
+    skill: { type: 'text', value: 'NAME', about: 'only this skill' },
+    event: { type: 'text', value: 'EVENT', about: 'only this kind, such as call or grant.revoked' },
+  },
+  examples: ['berth audit ls', 'berth audit ls --skill dev.berth/files --event call --limit 10'],
+  async run(context, query) {
+    const { adminApi } = await import('../../../hub/admin-api.ts');
+    const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
+    const entries = await context.hub(adminApi.audit, { query: given });
+    const rows = entries.map(({ seq, time, sentence }) => [String(seq), time, sentence]);
+    return {
+      data: entries,
+      text: rows.length === 0 ? '' : columns(context, ['SEQ', 'TIME', 'WHAT'], rows),
+      notes: rows.length === 0 ? ['No record fits.'] : [],
+    };
+  },
+});

@@ -1,0 +1,44 @@
+import { resolve } from 'node:path';
+import { command } from '../command.ts';
+import { plain } from '../output.ts';
+import { permissionLines, toolLines } from '../skill-text.ts';
+
+/** `berth check` */
+export const check = command({
+  name: 'check',
+  group: 'Write skills',
+  summary: 'Check manifest and code, run the tests, and show what an admin will see',
+  arguments: { dir: { about: 'folder of the skill' } },
+  options: {},
+  examples: ['berth check hello'],
+  async run(context, { dir }) {
+    const { checkSkill, refuseFailedTests } = await import('../check.ts');
+    const { openSandbox } = await import('../sandbox.ts');
+    const checked = await checkSkill({ driver: openSandbox(context) }, resolve(context.workingDirectory, dir));
+    refuseFailedTests(checked.tests);
+    const { packed, can, cannot, tools, advice, tests } = checked;
+    const { manifest, digest, archive, files } = packed;
+    const { paint } = context;
+    return {
+      data: {
+        name: manifest.name,
+        version: manifest.version,
+        digest,
+        size: archive.length,
+        files: files.map(({ path }) => path),
+        permissions: { can, cannot },
+        tools,
+        tests: tests.map(({ file, passed }) => ({ file, passed })),
+      },
+      text: [
+        `${paint.good('ok')} ${manifest.name} ${manifest.version} packs: ${files.length} files, ${digest}`,
+        `${paint.good('ok')} it starts in the sandbox and offers ${tools.length} tools`,
+        ...tests.map(({ file }) => `${paint.good('ok')} ${file} passes in the sandbox`),
+        ...permissionLines(paint, { can: can.map(plain), cannot: cannot.map(plain) }),
+        ...toolLines(paint, tools),
+      ].join('\n'),
+      warnings: advice,
+      next: [`berth publish ${dir}`],
+    };
+  },
+});

@@ -1,0 +1,21 @@
+import { command } from '../../command.ts';
+
+/** `berth clients rm` */
+export const clientsRm = command({
+  name: 'clients rm',
+  aliases: ['remove'],
+  group: 'Use skills',
+  summary: 'Remove a client; its token is refused from then on',
+  arguments: { client: { about: 'its name' } },
+  options: {},
+  examples: ['berth clients rm claude'],
+  async run(context, { client }) {
+    const { adminApi } = await import('../../../hub/admin-api.ts');
+    const removed = await context.hub(adminApi.removeClient, { params: { client } });
+    return {
+      data: removed,
+      notes: [`${removed.name} is removed.`],
+      undo: `berth clients add ${removed.name} (with a new token)`,
+    };
+  },
+});

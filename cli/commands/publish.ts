@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { command, type Context } from '../command.ts';
+
+/** `berth publish` */
+export const publish = command({
+  name: 'publish',
+  group: 'Publish',
+  summary: 'Pack, sign and publish a skill',
+  arguments: { source: { about: 'folder of the skill, or an archive' } },
+  options: {
+    dryRun: { type: 'flag', about: 'pack and check, but publish nothing' },
+    key: { type: 'text', value: 'NAME', about: 'sign with this key (default)' },
+    tokenFile: { type: 'text', value: 'FILE', about: 'file that holds the token of the registry' },
+  },
+  examples: ['berth publish hello', 'berth publish hello --dry-run', 'berth publish hello-0.1.0.tgz --key release'],
+  async run(context, { source, dryRun, key, tokenFile }) {
+    const { claimsOf } = await import('../package-claims.ts');
+    const { archive, bundle } = await archiveFrom(context, resolve(context.workingDirectory, source));
+    if (dryRun) {
+      const { manifest, digest, statement, surface } = await claimsOf(archive);
+      const files = Object.keys(statement.predicate.files);
+      return {
+        data: {
+          name: manifest.name,
+          version: manifest.version,
+          digest,
+          size: archive.length,
+          files,
+          tools: surface.tools.map((tool) => tool.name),
+          published: false,
+        },
+        text: [`${manifest.name} ${manifest.version} ${digest}`, ...files.map((file) => `  ${file}`)].join('\n'),
+        notes: ['Nothing was published.'],
+        next: [`berth publish ${source}`],
+      };
+    }
+    const { publishArchive } = await import('../publish.ts');
+    const { authorKey } = await import('../author-keys.ts');
+    const registry = await context.registryAddress(
+      tokenFile === undefined ? {} : { tokenFile: resolve(context.workingDirectory, tokenFile) },
+    );
+    // A signature that lies beside the archive is used as it is, unless a key is named.
+    const signature = bundle === undefined || key !== undefined ? { key: await authorKey(context.home, key) } : { bundle };
+    const { repeated, ...data } = await publishArchive({ registry }, archive, signature);
+    return {
+      data,
+      text: `${data.name} ${data.version} ${data.digest}`,
+      notes: [
+        repeated
+          ? `${registry.baseUrl} had exactly this already; the receipt is the same.`
+          : `Published to ${registry.baseUrl}, entry ${data.receipt.logIndex} of its log.`,
+      ],
+      undo: `berth yank ${data.name}@${data.version}`,
+      next: [`berth install ${data.name}`],
+    };
+  },
+});
+
+async function archiveFrom(context: Context, path: string): Promise<{ archive: Buffer; bundle?: unknown }> {
+  const { bundleBeside, isFolder, readArchiveFile } = await import('../package-file.ts');
+  if (!(await isFolder(path)) && existsSync(path)) {
+    return { archive: await readArchiveFile(path), bundle: await bundleBeside(path) };
+  }
+  const { packSkill } = await import('../pack.ts');
+  const { openSandbox } = await import('../sandbox.ts');
+  return { archive: (await packSkill({ driver: openSandbox(context) }, path)).archive };
+}

@@ -1,0 +1,30 @@
+import { command } from '../command.ts';
+import { columns } from '../output.ts';
+
+/** `berth search` */
+export const search = command({
+  name: 'search',
+  group: 'Use skills',
+  summary: 'Find skills in the registry',
+  arguments: { words: { about: 'words to look for; all skills when left out', optional: true } },
+  options: { limit: { type: 'number', value: 'N', about: 'at most so many (20)' } },
+  examples: ['berth search', 'berth search "sql tables"'],
+  async run(context, { words, limit }) {
+    const { registryApi } = await import('../../protocol/registry-api.ts');
+    const { hits } = await context.registry(registryApi.search, {
+      query: { ...(words === undefined ? {} : { q: words }), ...(limit === undefined ? {} : { limit }) },
+    });
+    const rows = hits.map(({ name, version, description, permissions, deprecated }) => [
+      name,
+      version,
+      permissions.can.length === 0 ? 'asks nothing' : `asks ${permissions.can.length}`,
+      `${deprecated === null ? '' : '(deprecated) '}${description}`,
+    ]);
+    return {
+      data: { hits },
+      text: rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'PERMISSIONS', 'WHAT IT DOES'], rows),
+      notes: rows.length === 0 ? ['Nothing found.'] : [],
+      next: hits.slice(0, 1).map(({ name }) => `berth info ${name}`),
+    };
+  },
+});

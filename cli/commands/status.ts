@@ -1,0 +1,43 @@
+import { command } from '../command.ts';
+import { columns } from '../output.ts';
+
+/** `berth status` */
+export const status = command({
+  name: 'status',
+  group: 'Start here',
+  summary: 'What is running and what waits for a decision',
+  arguments: {},
+  options: {},
+  examples: ['berth status', 'berth status --json'],
+  async run(context) {
+    const { adminApi } = await import('../../hub/admin-api.ts');
+    const data = await context.hub(adminApi.status, {});
+    const { paint } = context;
+    const sandbox = data.sandbox.usable
+      ? paint.good(`${data.sandbox.driver} holds skills to their grants`)
+      : paint.bad(`not usable: ${data.sandbox.problem?.detail ?? ''}`);
+    const running = data.running.map(({ skill, version, user, pid, calls, state }) => [
+      skill,
+      version,
+      user,
+      String(pid),
+      String(calls),
+      state,
+    ]);
+    return {
+      data,
+      text: [
+        `hub       ${data.hub}`,
+        `mcp       ${data.mcp}`,
+        `registry  ${data.registry}`,
+        `sandbox   ${sandbox}`,
+        `skills    ${data.skills.ready} ready, ${data.skills.blocked} blocked, ${data.skills.quarantined} quarantined`,
+        `clients   ${data.clients}`,
+        `audit     ${data.audit.records} records`,
+        ...(running.length === 0 ? [] : ['', columns(context, ['SKILL', 'VERSION', 'USER', 'PID', 'CALLS', 'STATE'], running)]),
+        ...(data.waiting.length === 0 ? [] : ['', ...data.waiting.map(({ id, sentence }) => `${id}  ${sentence}`)]),
+      ].join('\n'),
+      next: data.waiting.slice(0, 1).map(({ id }) => `berth approve ${id}`),
+    };
+  },
+});

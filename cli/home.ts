@@ -1,0 +1,20 @@
+import { join } from 'node:path';
+
+/** Every path of the home that the CLI names; what is inside `hub/` and `registry/` belongs to those servers. */
+
+/** URLs of the servers that run in this home; gone when they don't. */
+export const runFilePath = (home: string): string => join(home, 'run.json');
+/** Publishes to the embedded registry. */
+export const adminTokenPath = (home: string): string => join(home, 'admin.token');
+/** Tokens of other registries, from `berth login`. */
+export const credentialsPath = (home: string): string => join(home, 'credentials.json');
+/** The author's keys. */
+export const keysDir = (home: string): string => join(home, 'keys');
+/** One author key. */
+export const keyPath = (home: string, name: string): string => join(keysDir(home), `${name}.pem`);
+/** Everything of the hub. */
+export const hubDir = (home: string): string => join(home, 'hub');
+/** The hub's admin API. */
+export const adminSocketPath = (home: string): string => join(hubDir(home), 'admin.sock');
+/** Everything of the registry. */
+export const registryDir = (home: string): string => join(home, 'registry');

@@ -1,0 +1,136 @@
+import type { Readable, Writable } from 'node:stream';
+import { CommanderError } from 'commander';
+import { AppError, asAppError } from '../protocol/errors.ts';
+import type { Command, Context, Outcome } from './command.ts';
+import { readSettings } from './config.ts';
+import { paintFor, show, showError, type Screen } from './output.ts';
+import { buildProgram, type Invocation } from './program.ts';
+import { clientsFor } from './servers.ts';
+
+/** What a process is to the CLI: a test hands in its own. */
+export interface Terminal {
+  /** Without the interpreter and the script. */
+  argv: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  stdin: Readable & { isTTY?: boolean };
+  stdout: Writable & { isTTY?: boolean };
+  stderr: Writable & { isTTY?: boolean };
+  /** Aborts when the person wants to stop. */
+  signal: AbortSignal;
+}
+
+const INTERRUPTED = 130;
+
+/** Runs the CLI in this process and ends it: called by `berth.js`. */
+export async function main(process: NodeJS.Process): Promise<void> {
+  const stop = new AbortController();
+  let finished = false;
+  const interrupt = (): void => {
+    // The second time means: now.
+    if (stop.signal.aborted || finished) process.exit(INTERRUPTED);
+    stop.abort();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  // A reader that went away (`berth list | head -1`) is not a fault.
+  process.stdout.on('error', () => process.exit(0));
+  const code = await run({
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    signal: stop.signal,
+  });
+  finished = true;
+  process.stdout.write('', () => process.exit(code));
+}
+
+/** Runs one command line and answers with its exit code. Never throws. */
+export async function run(terminal: Terminal): Promise<number> {
+  const { argv, env, stdin, stdout, stderr, signal } = terminal;
+  // Looked for before parsing, so that a faulty command line is answered in the form that was asked for.
+  const beforeRest = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const json = beforeRest.includes('--json');
+  const colored = (stream: { isTTY?: boolean }): boolean =>
+    stream.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+  const screen: Screen = {
+    stdout,
+    stderr,
+    json,
+    paint: paintFor(colored(stdout)),
+    paintError: paintFor(colored(stderr)),
+  };
+
+  try {
+    const invocation = await parse(argv);
+    if ('help' in invocation) {
+      stdout.write(invocation.help);
+      return 0;
+    }
+    const settings = readSettings(withFlags(env, invocation));
+    const context: Context = {
+      settings,
+      home: settings.home,
+      json,
+      asks: !json && !settings.ci && stdin.isTTY === true && stderr.isTTY === true,
+      paint: screen.paint,
+      terminal: stdout.isTTY === true,
+      stdin,
+      stdout,
+      stderr,
+      signal,
+      workingDirectory: terminal.cwd,
+      ...clientsFor({ settings, readable: !json }),
+    };
+    return show(screen, await interruptible(invocation.command, context, invocation.given));
+  } catch (error) {
+    if (error instanceof Interrupted) return INTERRUPTED;
+    if (!(error instanceof AppError) && env['BERTH_DEBUG']) stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
+    return showError(screen, asAppError(error));
+  }
+}
+
+class Interrupted extends Error {}
+
+/** A command that doesn't end itself on a signal is left where it stands: no half answer is shown. */
+async function interruptible(command: Command, context: Context, given: Record<string, unknown>): Promise<Outcome> {
+  const work = command.run(context, given as never);
+  if (command.endsItself) return work;
+  const { signal } = context;
+  return Promise.race([
+    work,
+    new Promise<never>((_resolve, reject) => {
+      if (signal.aborted) reject(new Interrupted());
+      signal.addEventListener('abort', () => reject(new Interrupted()), { once: true });
+    }),
+  ]);
+}
+
+async function parse(argv: readonly string[]): Promise<Invocation> {
+  const program = await buildProgram();
+  try {
+    return await program.parse(argv);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Commander's sentence is "error: … \n(Did you mean …?)".
+    const [detail = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+    throw new AppError('usage-invalid', {
+      detail: `${detail.charAt(0).toUpperCase()}${detail.slice(1)}${/[.?!]$/.test(detail) ? '' : '.'}`,
+      hint: [rest.join(' ').replace(/^\(|\)$/g, ''), `See: ${program.helpFor(argv)}`].filter(Boolean).join(' '),
+      cause: error,
+    });
+  }
+}
+
+/** A flag is said later than the environment and wins. */
+function withFlags(env: Terminal['env'], { globals }: { globals: Record<string, string | undefined> }): Terminal['env'] {
+  return {
+    ...env,
+    ...(globals['home'] === undefined ? {} : { BERTH_HOME: globals['home'] }),
+    ...(globals['registry'] === undefined ? {} : { BERTH_REGISTRY: globals['registry'] }),
+    ...(globals['hub'] === undefined ? {} : { BERTH_HUB: globals['hub'] }),
+  };
+}

@@ -1,0 +1,227 @@
+import { lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
+import { ARCHIVE_LIMITS, writeArchive, type ArchiveFile } from '../protocol/archive.ts';
+import { canonicalJson, digestOf, type Digest } from '../protocol/canonical.ts';
+import { AppError } from '../protocol/errors.ts';
+import { parseManifest, type Manifest } from '../protocol/manifest.ts';
+import type { Surface } from '../protocol/surface.ts';
+import { bundle } from './bundle.ts';
+import { checkInstructions } from './prompt-file.ts';
+import { surfaceOfPackage } from './surface-of-package.ts';
+
+/** A packed skill: the canonical archive and what is in it. */
+export interface PackedSkill {
+  /** Real path of the folder it was packed from. */
+  project: string;
+  archive: Buffer;
+  digest: Digest;
+  manifest: Manifest;
+  surface: Surface;
+  files: readonly ArchiveFile[];
+}
+
+const MANIFEST = 'skill.json';
+const SURFACE = 'surface.json';
+const INSTRUCTIONS = 'SKILL.md';
+const COMPANIONS = [INSTRUCTIONS, 'README.md'];
+const MANIFEST_MAX_BYTES = 1024 * 1024;
+
+/**
+ * Packs the skill in a folder: bundles its code, collects its files, starts it once in the sandbox (no network, no
+ * grants, made-up config and secrets) to record its surface, and writes the canonical archive. The same sources give
+ * the same bytes. Nothing of the project runs outside the sandbox, and no install script at all.
+ * @throws AppError `manifest-invalid`, `pack-failed`, `archive-…`, and what starting in the sandbox throws.
+ */
+export async function packSkill({ driver }: { driver: SandboxDriver }, folder: string): Promise<PackedSkill> {
+  const project = await projectFolder(folder);
+  const source = await readManifest(project);
+  const files = await collectFiles(project, source);
+  const manifest = parseManifest(fileOf(files, MANIFEST));
+
+  const surface = await withUnpacked([...files.values()], (packageDir) =>
+    surfaceOfPackage({ driver }, manifest, packageDir, [...files.keys()]),
+  );
+  refuseUnknownTools(manifest, surface);
+  files.set(SURFACE, { path: SURFACE, mode: 0o644, bytes: Buffer.from(canonicalJson(surface)) });
+
+  const all = [...files.values()];
+  const archive = writeArchive(all);
+  return { project, archive, digest: digestOf(archive), manifest, surface, files: all };
+}
+
+async function projectFolder(folder: string): Promise<string> {
+  try {
+    return await realpath(folder);
+  } catch (error) {
+    throw new AppError('pack-failed', {
+      detail: `There is no folder ${folder}.`,
+      hint: `Make a skill with: berth init ${folder}`,
+      cause: error,
+    });
+  }
+}
+
+interface Source {
+  manifest: Manifest;
+  /** As the author wrote it: what they left out stays left out. */
+  written: Record<string, unknown>;
+}
+
+/** Reads and checks the manifest of a project. */
+export async function readManifest(project: string): Promise<Source> {
+  const path = join(project, MANIFEST);
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined || !found.isFile() || found.size > MANIFEST_MAX_BYTES) {
+    throw new AppError('pack-failed', {
+      detail: found === undefined ? `There is no ${MANIFEST} in ${project}.` : `${path} is not a readable manifest.`,
+      hint: 'Name the folder of a skill, or make one with: berth init <dir>',
+    });
+  }
+  const bytes = await readFile(path);
+  return { manifest: parseManifest(bytes), written: JSON.parse(bytes.toString('utf8')) as Record<string, unknown> };
+}
+
+async function collectFiles(project: string, { manifest, written }: Source): Promise<Map<string, ArchiveFile>> {
+  const files = new Map<string, ArchiveFile>();
+  for (const path of manifest.files) await addTree(files, project, path);
+  for (const path of COMPANIONS) if (await exists(join(project, path))) await addFile(files, project, path);
+
+  const { runtime } = manifest;
+  let packedManifest = written;
+  if (runtime.kind === 'remote') {
+    throw new AppError('pack-failed', {
+      detail: 'A remote skill cannot be packed: what it offers could only be learned over the network.',
+      hint: 'Pack a skill that runs on the hub, of the kind node, python, binary or prompt-only.',
+    });
+  } else if (runtime.kind === 'prompt-only') {
+    checkInstructions(fileOf(files, INSTRUCTIONS), manifest.name);
+  } else if (runtime.kind === 'node') {
+    await refuseUnlessFile(project, runtime.entry, 'runtime.entry');
+    const entry = runtime.entry.replace(/\.[^./]+$/, '.mjs');
+    // Last, so that it wins over a copied file of its name.
+    files.set(entry, { path: entry, mode: 0o644, bytes: await bundle(project, runtime.entry) });
+    packedManifest = { ...written, runtime: { ...(written['runtime'] as object), entry } };
+  } else {
+    await addFile(files, project, runtime.entry);
+    if (runtime.kind === 'binary' && fileOf(files, runtime.entry, 'mode') !== 0o755) {
+      throw new AppError('pack-failed', {
+        detail: `${runtime.entry} is not executable.`,
+        hint: `chmod +x ${runtime.entry}`,
+      });
+    }
+  }
+  files.set(MANIFEST, { path: MANIFEST, mode: 0o644, bytes: Buffer.from(canonicalJson(packedManifest)) });
+  return files;
+}
+
+function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string): Uint8Array;
+function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string, part: 'mode'): number;
+function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string, part: 'mode' | 'bytes' = 'bytes') {
+  const file = files.get(path);
+  if (file === undefined) throw missing(path, 'The package needs it.');
+  return file[part];
+}
+
+/** Adds a file, or a folder with all below it. Links are refused: what they lead to is not the project's own. */
+async function addTree(files: Map<string, ArchiveFile>, project: string, path: string): Promise<void> {
+  const clean = path.replace(/^\.\//, '').replace(/\/+$/, '');
+  await refuseLinksAbove(project, clean);
+  const found = await lstat(join(project, clean)).catch(() => undefined);
+  if (found === undefined) throw missing(clean, `${MANIFEST} lists it in "files".`);
+  if (!found.isDirectory()) return addFile(files, project, clean);
+  const names = (await readdir(join(project, clean))).toSorted();
+  for (const name of names) await addTree(files, project, clean === '' || clean === '.' ? name : `${clean}/${name}`);
+}
+
+async function addFile(files: Map<string, ArchiveFile>, project: string, path: string): Promise<void> {
+  await refuseUnlessFile(project, path, path);
+  const host = join(project, path);
+  const { mode, size } = await lstat(host);
+  if (size > ARCHIVE_LIMITS.fileBytes || files.size >= ARCHIVE_LIMITS.files) {
+    throw new AppError('archive-too-large', {
+      detail: `${path} is too large, or there are too many files.`,
+      hint: `A package holds at most ${ARCHIVE_LIMITS.files} files of ${ARCHIVE_LIMITS.fileBytes / 1024 / 1024} MB each.`,
+    });
+  }
+  files.set(path, { path, mode: (mode & 0o100) === 0 ? 0o644 : 0o755, bytes: await readFile(host) });
+}
+
+async function refuseUnlessFile(project: string, path: string, said: string): Promise<void> {
+  await refuseLinksAbove(project, path);
+  const found = await lstat(join(project, path)).catch(() => undefined);
+  if (found === undefined) throw missing(path, said === path ? 'The package needs it.' : `${MANIFEST} names it in ${said}.`);
+  if (found.isFile()) return;
+  throw new AppError('pack-failed', {
+    detail: `${path} is neither a file nor a folder.`,
+    hint: 'A package holds plain files only. Take it out of "files".',
+  });
+}
+
+async function refuseLinksAbove(project: string, path: string): Promise<void> {
+  const parts = path.split('/');
+  for (const [at] of parts.entries()) {
+    const part = parts.slice(0, at + 1).join('/');
+    const found = await lstat(join(project, part)).catch(() => undefined);
+    if (parts[at] === '..' || found?.isSymbolicLink() === true) {
+      throw new AppError('pack-failed', {
+        detail: parts[at] === '..' ? `${path} leaves the project.` : `${part} is a symbolic link.`,
+        hint: 'A package holds plain files only. Put the file itself in its place.',
+      });
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined;
+}
+
+function missing(path: string, why: string): AppError {
+  return new AppError('pack-failed', {
+    detail: `There is no file ${path} in the project. ${why}`,
+    hint: `Write it, or correct ${MANIFEST}.`,
+  });
+}
+
+/** Lays files out in a fresh folder for as long as the work takes. */
+export async function withUnpacked<T>(
+  files: readonly ArchiveFile[],
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'berth-pack-'));
+  try {
+    const packageDir = join(folder, 'package');
+    // The sandboxed account reads it; only its parent is private.
+    await mkdir(packageDir, { mode: 0o755 });
+    for (const { path, mode, bytes } of files) {
+      await mkdir(dirname(join(packageDir, path)), { recursive: true, mode: 0o755 });
+      await writeFile(join(packageDir, path), bytes, { mode });
+    }
+    return await work(packageDir);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A declaration for a tool that does not exist is a mistyped one: the real tool would go undeclared. */
+function refuseUnknownTools(manifest: Manifest, surface: Surface): void {
+  const offered = new Set(surface.tools.map((tool) => tool.name));
+  const named = Object.entries(manifest.tools).flatMap(([name, tool]) => [
+    { path: `tools.${name}`, name },
+    ...(tool.compensate === undefined ? [] : [{ path: `tools.${name}.compensate.tool`, name: tool.compensate.tool }]),
+  ]);
+  const faults = named
+    .filter(({ name }) => !offered.has(name))
+    .map(({ path, name }) => ({
+      path,
+      problem: `the server offers no tool ${name}`,
+      remedy: offered.size === 0 ? 'It offers none at all.' : `It offers: ${[...offered].join(', ')}.`,
+    }));
+  if (faults.length === 0) return;
+  throw new AppError('pack-failed', {
+    detail: `${MANIFEST} declares a tool that the server does not offer.`,
+    hint: 'Correct the name in "tools".',
+    data: { faults },
+  });
+}

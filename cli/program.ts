@@ -1,0 +1,175 @@
+import { Argument, Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { GROUPS, type Command, type OptionSpec } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { exitCodesHelp } from './output.ts';
+
+/** What a command line asks for: a command with what it is given, or a text to show. */
+export type Invocation =
+  | { command: Command; given: Record<string, unknown>; globals: Record<string, string | undefined> }
+  | { help: string };
+
+/** Options that every command takes. `--json` is read from the command line before it is parsed. */
+export const GLOBAL_OPTIONS: readonly { flags: string; about: string }[] = [
+  { flags: '--json', about: 'answer with one JSON object on stdout' },
+  { flags: '--home <DIR>', about: "Berth's home (BERTH_HOME)" },
+  { flags: '--registry <URL>', about: 'another registry (BERTH_REGISTRY)' },
+  { flags: '--hub <unix:PATH>', about: "another hub's admin socket (BERTH_HUB)" },
+];
+
+const GLOBALS_HEADING = 'Everywhere:';
+
+/** Makes the parser from the commands. Cheap: nothing that a command needs to run is loaded here. */
+export function buildProgram(): {
+  parse(argv: readonly string[]): Promise<Invocation>;
+  /** The command that shows help nearest to a faulty command line. */
+  helpFor(argv: readonly string[]): string;
+} {
+  let written = '';
+  let invocation: Invocation | undefined;
+  const root = new Parser('berth');
+  const nodes = new Map<string, Parser>([['', root]]);
+
+  const nodeFor = (words: string): Parser => {
+    const known = nodes.get(words);
+    if (known !== undefined) return known;
+    const at = words.lastIndexOf(' ');
+    const parent = nodeFor(words.slice(0, Math.max(at, 0)));
+    const node = new Parser(words.slice(at + 1));
+    configure(node, (text) => (written += text));
+    parent.addCommand(node);
+    nodes.set(words, node);
+    return node;
+  };
+
+  configure(root, (text) => (written += text));
+  root.description('Berth docks agent skills: signed packages, run in a sandbox, under permissions you approved.');
+  root.usage('<command> [options]');
+  for (const command of COMMANDS) {
+    const node = nodeFor(command.name);
+    if (command.name !== '') describe(node, command);
+    for (const [name, spec] of Object.entries(command.arguments)) {
+      node.addArgument(new Argument(spec.optional ? `[${name}]` : `<${name}>`, spec.about));
+    }
+    for (const [name, spec] of Object.entries(command.options)) node.addOption(optionOf(name, spec));
+    addGlobals(node);
+    node.action((...received: unknown[]) => {
+      const names = Object.keys(command.arguments);
+      const options = node.opts<Record<string, unknown>>();
+      invocation = {
+        command,
+        given: {
+          ...Object.fromEntries(names.map((name, at) => [name, received[at]])),
+          ...Object.fromEntries(
+            Object.entries(command.options).map(([name, spec]) => [name, options[name] ?? emptyOf(spec)]),
+          ),
+        },
+        globals: pickGlobals(options),
+      };
+    });
+  }
+  for (const [words, node] of nodes) if (!COMMANDS.some(({ name }) => name === words)) describeGroup(node, words);
+  root.addHelpText('after', '\nberth help <command> shows examples; berth help exit-codes lists the exit codes.');
+  addHelpCommand(root, nodes, (text) => (invocation = { help: text }));
+
+  return {
+    async parse(argv) {
+      try {
+        await root.parseAsync(argv, { from: 'user' });
+      } catch (error) {
+        if (error instanceof CommanderError && error.code === 'commander.helpDisplayed') return { help: written };
+        if (error instanceof CommanderError && error.code === 'commander.help') {
+          throw new CommanderError(2, 'commander.missingCommand', 'error: A word is missing after this command.');
+        }
+        throw error;
+      }
+      if (invocation === undefined) throw new CommanderError(2, 'commander.missingCommand', 'error: no command');
+      return invocation;
+    },
+    helpFor(argv) {
+      const words = argv.filter((word) => !word.startsWith('-'));
+      for (let count = words.length; count > 0; count -= 1) {
+        const path = words.slice(0, count).join(' ');
+        if (nodes.has(path)) return `berth ${path} --help`;
+      }
+      return 'berth --help';
+    },
+  };
+}
+
+function configure(node: Parser, write: (text: string) => void): void {
+  node
+    .exitOverride()
+    .helpCommand(false)
+    .helpOption('-h, --help', 'show this')
+    .showSuggestionAfterError(true)
+    .allowExcessArguments(false)
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false, helpWidth: 100 })
+    .configureOutput({ writeOut: write, writeErr: () => undefined, getOutHasColors: () => false });
+}
+
+function describe(node: Parser, command: Command): void {
+  node.summary(command.summary).description(command.summary).aliases([...(command.aliases ?? [])]);
+  if (!command.name.includes(' ')) node.helpGroup(`${command.group}:`);
+  node.addHelpText('after', `\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}`);
+}
+
+/** A word that only leads to others, such as `audit`. */
+function describeGroup(node: Parser, words: string): void {
+  const inside = COMMANDS.filter(({ name }) => name.startsWith(`${words} `));
+  const verbs = inside.map(({ name }) => name.slice(words.length + 1)).join(', ');
+  node.summary(`${inside[0]?.groupSummary ?? ''} (${verbs})`.trim()).description(inside[0]?.groupSummary ?? '');
+  node.helpGroup(`${inside[0]?.group ?? GROUPS[0]}:`);
+}
+
+function optionOf(name: string, spec: OptionSpec): Option {
+  const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const short = 'short' in spec && spec.short !== undefined ? `-${spec.short}, ` : '';
+  if (spec.type === 'flag') return new Option(`${short}${flag}`, spec.about);
+  const option = new Option(`${short}${flag} <${spec.value}>`, spec.about);
+  if (spec.type === 'list') {
+    option.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
+  }
+  if (spec.type === 'number') option.argParser(wholeNumber);
+  return option;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Not a whole number.');
+  return Number(text);
+}
+
+function emptyOf(spec: OptionSpec): unknown {
+  return spec.type === 'flag' ? false : spec.type === 'list' ? [] : undefined;
+}
+
+function addGlobals(node: Parser): void {
+  for (const { flags, about } of GLOBAL_OPTIONS) {
+    node.addOption(new Option(flags, about).helpGroup(GLOBALS_HEADING));
+  }
+}
+
+function pickGlobals(options: Record<string, unknown>): Record<string, string | undefined> {
+  const text = (name: string): string | undefined => options[name] as string | undefined;
+  return { home: text('home'), registry: text('registry'), hub: text('hub') };
+}
+
+/** `berth help [words]`: the same texts as `--help`, and topics that belong to no command. */
+function addHelpCommand(root: Parser, nodes: ReadonlyMap<string, Parser>, answer: (text: string) => void): void {
+  const help = new Parser('help')
+    .summary('Show help for a command or a topic (exit-codes)')
+    .argument('[words...]', 'the words of a command, or exit-codes')
+    .exitOverride()
+    .helpGroup(`${GROUPS[0]}:`)
+    .action((words: string[]) => {
+      const path = words.join(' ');
+      if (path === 'exit-codes') return answer(`${exitCodesHelp()}\n`);
+      const node = nodes.get(path);
+      if (node === undefined) throw new CommanderError(2, 'commander.unknownCommand', `error: no command '${path}'`);
+      // The text that `addHelpText` appends is written only by `outputHelp`.
+      let text = '';
+      node.configureOutput({ writeOut: (piece) => (text += piece), writeErr: () => undefined });
+      node.outputHelp();
+      answer(text);
+    });
+  root.addCommand(help);
+}

@@ -1,0 +1,123 @@
+import { readFile } from 'node:fs/promises';
+import type { z } from 'zod';
+import { AppError } from '../protocol/errors.ts';
+import type { Route } from '../protocol/route.ts';
+import { DEFAULT_REGISTRY, type Settings } from './config.ts';
+import { credentialFor } from './credentials.ts';
+import { adminSocketPath, adminTokenPath, runFilePath } from './home.ts';
+import { plainDeep } from './output.ts';
+
+type Input<Schema extends z.ZodType, Key extends string> =
+  undefined extends z.input<Schema> ? { [K in Key]?: z.input<Schema> } : { [K in Key]: z.input<Schema> };
+type RouteInput<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType> = Input<P, 'params'> &
+  Input<Q, 'query'> &
+  Input<B, 'body'>;
+
+/** Calls one route of one server. */
+type Call = <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+  route: Route<P, Q, B, R>,
+  input: RouteInput<P, Q, B> & { timeoutMs?: number; raw?: boolean },
+) => Promise<z.output<R>>;
+
+/** A registry the CLI talks to. */
+export interface RegistryAddress {
+  baseUrl: string;
+  /** Undefined: nobody signed in here. */
+  token: string | undefined;
+}
+
+/** The servers as commands see them. */
+export interface Clients {
+  /** Calls the hub's admin API. Texts come back safe for a terminal unless `raw` is asked. */
+  hub: Call;
+  /** Calls the registry, signed in where the CLI is. */
+  registry: Call;
+  /** Which registry, and with which token; `tokenFile` wins over everything. */
+  registryAddress(options?: { tokenFile?: string | undefined }): Promise<RegistryAddress>;
+}
+
+/** URLs of the servers that `berth up` runs in this home. */
+export interface RunFile {
+  hub: string;
+  registry: string;
+  mcp: string;
+  pid: number;
+}
+
+/**
+ * The clients of one command line. A server is found by flag, environment, `run.json`, default, in this order (the
+ * first two are one in `settings`). With `readable`, answers are cleaned of what a terminal would obey.
+ */
+export function clientsFor({ settings, readable }: { settings: Settings; readable: boolean }): Clients {
+  const clean = <T>(answer: T, raw: boolean | undefined): T => (readable && raw !== true ? plainDeep(answer) : answer);
+  const registryAddress: Clients['registryAddress'] = async ({ tokenFile } = {}) => {
+    const running = await readRunFile(settings.home);
+    const baseUrl = settings.registry ?? running?.registry ?? DEFAULT_REGISTRY;
+    return { baseUrl, token: await tokenFor({ settings, baseUrl, running, tokenFile }) };
+  };
+  return {
+    registryAddress,
+    async hub(route, { raw, ...input }) {
+      const { callRoute } = await import('../protocol/node/http-client.ts');
+      const socketPath = settings.hub?.slice('unix:'.length) ?? adminSocketPath(settings.home);
+      // The generic input cannot be followed through the rest pattern.
+      return clean(await callRoute(route, { ...input, socketPath } as never), raw);
+    },
+    async registry(route, { raw, ...input }) {
+      const { callRoute } = await import('../protocol/node/http-client.ts');
+      return clean(await callRoute(route, { ...input, ...(await registryAddress()) } as never), raw);
+    },
+  };
+}
+
+/** What `berth up` wrote about itself; undefined when it isn't running here, or its file says nothing usable. */
+export async function readRunFile(home: string): Promise<RunFile | undefined> {
+  const text = await readIfThere(runFilePath(home));
+  if (text === undefined) return undefined;
+  try {
+    const { hub, registry, mcp, pid } = JSON.parse(text) as Record<string, unknown>;
+    if (![hub, registry, mcp].every((url) => typeof url === 'string' && URL.canParse(url))) return undefined;
+    return { hub, registry, mcp, pid } as RunFile;
+  } catch {
+    // It is only a pointer: without it the default addresses are tried.
+    return undefined;
+  }
+}
+
+async function tokenFor(from: {
+  settings: Settings;
+  baseUrl: string;
+  running: RunFile | undefined;
+  tokenFile: string | undefined;
+}): Promise<string | undefined> {
+  const { settings, baseUrl, running, tokenFile } = from;
+  if (tokenFile !== undefined) return readTokenFile(tokenFile);
+  if (settings.token !== undefined) return settings.token;
+  const stored = await credentialFor(settings.home, baseUrl);
+  if (stored !== undefined) return stored;
+  // Only to the registry that this home runs: whoever else listens there must not get it.
+  if (running !== undefined && baseUrl === running.registry) return (await readIfThere(adminTokenPath(settings.home)))?.trim();
+  return undefined;
+}
+
+async function readTokenFile(path: string): Promise<string> {
+  const text = (await readIfThere(path))?.trim();
+  if (text) return text;
+  throw new AppError('usage-invalid', {
+    detail: `There is no token in ${path}.`,
+    hint: 'Name a file that holds nothing but the token.',
+  });
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new AppError('config-invalid', {
+      detail: `${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown fault'}).`,
+      hint: 'Run the command as the account that owns the home.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,67 @@
+import type { ApprovalView, InstalledSkillView } from '../hub/admin-api.ts';
+import type { Paint } from './command.ts';
+
+/** What a skill can and cannot do, as `info`, `install` and `approve` show it. */
+export function permissionLines(
+  paint: Paint,
+  { can, cannot, asksFirst = [] }: { can: readonly string[]; cannot: readonly string[]; asksFirst?: readonly string[] },
+): string[] {
+  return [
+    ...block(paint.strong('It can'), can.length === 0 ? ['nothing outside its own package'] : can),
+    ...block(paint.strong('It cannot'), cannot),
+    ...block(paint.strong('It asks first'), asksFirst),
+  ];
+}
+
+function block(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  - ${line}`)];
+}
+
+const ANSWER_WORDS = { allow: 'auto', ask: 'ask', deny: 'off' } as const;
+
+/** Tools with what they do and how they are answered, one line each. */
+export function toolLines(
+  paint: Paint,
+  tools: readonly { name: string; effects: readonly string[]; answer?: 'allow' | 'ask' | 'deny' }[],
+): string[] {
+  if (tools.length === 0) return [];
+  const width = Math.max(...tools.map((tool) => tool.name.length));
+  return [
+    paint.strong('Tools'),
+    ...tools.map(({ name, effects, answer }) => {
+      const word = answer === undefined ? '' : `  ${ANSWER_WORDS[answer].padEnd(4)}`;
+      return `  ${name.padEnd(width)}${word}  ${paint.dim(effects.join(', '))}`;
+    }),
+  ];
+}
+
+/** A proposal as the admin reads it before deciding. */
+export function approvalText(paint: Paint, approval: ApprovalView): string {
+  const heading = `${paint.strong(`${approval.skill} ${approval.version}`)}  ${approval.title}`;
+  return [
+    heading,
+    approval.description,
+    ...approval.verified.map((sentence) => `${paint.good('ok')} ${sentence}`),
+    ...(approval.from === undefined ? [] : [`${approval.from} serves until you decide.`]),
+    ...block(paint.warn('New in this version'), approval.widened),
+    ...permissionLines(paint, approval),
+    ...toolLines(paint, approval.tools),
+    ...(approval.problem === undefined ? [] : [`${paint.warn('note:')} ${approval.problem}`]),
+  ].join('\n');
+}
+
+/** An installed skill in full. */
+export function installedText(paint: Paint, skill: InstalledSkillView): string {
+  return [
+    `${paint.strong(`${skill.name} ${skill.version}`)}  ${stateWord(paint, skill.state)}`,
+    ...(skill.problem === undefined ? [] : [`${paint.warn('note:')} ${skill.problem}`]),
+    ...permissionLines(paint, skill),
+    ...toolLines(paint, skill.tools),
+    ...skill.notes,
+  ].join('\n');
+}
+
+/** The state of a skill in its colour. */
+export function stateWord(paint: Paint, state: InstalledSkillView['state']): string {
+  return state === 'ready' ? paint.good(state) : state === 'blocked' ? paint.warn(state) : paint.bad(state);
+}

@@ -1,0 +1,281 @@
+import type { Kysely, Transaction } from 'kysely';
+import { AppError } from '../protocol/errors.ts';
+import { type Manifest, splitName } from '../protocol/manifest.ts';
+import { canonicalJson } from '../protocol/canonical.ts';
+import { type Permissions, withoutAtoms } from '../protocol/permissions.ts';
+import type { Answer } from '../protocol/policy.ts';
+import type { Acceptance } from './admin-api.ts';
+import { checkedConfig, checkedFolder, refuseUngrantableFolders, refuseUnknownSecrets } from './bindings.ts';
+import { aliasFor } from './catalog.ts';
+import { LOCAL_USER } from './clients.ts';
+import { timestamp } from './clock.ts';
+import type { VerifiedVersion } from './fetch.ts';
+import { narrowedTo, regrant, standingAsk } from './grants.ts';
+import type { InstallParts } from './install.ts';
+import type { InstalledSkill, InstalledSkills } from './installed.ts';
+import { configOf, needsOf, proposedTools, widenings } from './proposal.ts';
+import type { HubTables } from './store/schema.ts';
+
+/** Something that waits for, or had, an admin's decision. */
+export interface Proposal {
+  id: string;
+  kind: 'install' | 'upgrade';
+  state: 'waiting' | 'approved' | 'denied' | 'replaced';
+  createdAt: string;
+  settledAt: string | undefined;
+  offered: VerifiedVersion;
+  /** What serves meanwhile. */
+  current: InstalledSkill | undefined;
+  /** What is wider than what serves today. */
+  widened: readonly string[];
+}
+
+/** @throws AppError `approval-not-found`. */
+export async function proposalOf(parts: InstallParts, id: string): Promise<Proposal> {
+  const row = await parts.db
+    .selectFrom('approval')
+    .innerJoin('version', (on) =>
+      on
+        .onRef('version.name', '=', 'approval.skill')
+        .onRef('version.version', '=', 'approval.version')
+        .onRef('version.digest', '=', 'approval.digest'),
+    )
+    .selectAll('version')
+    .select(['approval.id', 'approval.kind', 'approval.state', 'approval.created_at', 'approval.settled_at'])
+    .where('approval.id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) {
+    throw new AppError('approval-not-found', {
+      detail: `Nothing waits under ${id.slice(0, 80)}.`,
+      hint: 'berth inbox shows what waits.',
+    });
+  }
+  const offered: VerifiedVersion = {
+    name: row.name,
+    version: row.version,
+    digest: row.digest,
+    signer: row.signer,
+    manifest: JSON.parse(row.manifest_json) as Manifest,
+    surface: JSON.parse(row.surface_json) as VerifiedVersion['surface'],
+    files: JSON.parse(row.files_json) as VerifiedVersion['files'],
+    bundle: JSON.parse(row.bundle_json) as unknown,
+    receipt: JSON.parse(row.receipt_json) as VerifiedVersion['receipt'],
+    verified: JSON.parse(row.verified_json) as string[],
+  };
+  const current = parts.installed.get(row.name);
+  return {
+    id: row.id,
+    kind: row.kind as Proposal['kind'],
+    state: row.state as Proposal['state'],
+    createdAt: row.created_at,
+    settledAt: row.settled_at ?? undefined,
+    offered,
+    current,
+    widened: widenings(offered, current, await pinnedSigner(parts.db, row.name)),
+  };
+}
+
+/** What waits, oldest first. */
+export async function waitingProposals(parts: InstallParts): Promise<Proposal[]> {
+  const rows = await parts.db
+    .selectFrom('approval')
+    .select('id')
+    .where('state', '=', 'waiting')
+    .orderBy('created_at')
+    .execute();
+  return Promise.all(rows.map((row) => proposalOf(parts, row.id)));
+}
+
+/**
+ * Grants what the proposal asks, less what the acceptance leaves out, and lets the version serve.
+ * @throws AppError `approval-settled`, `binding-missing` (all that is missing, in `data.needs`),
+ *   `binding-refused`, `grant-too-wide`; nothing is changed then.
+ */
+export async function approve(
+  parts: InstallParts,
+  id: string,
+  accepted: Acceptance,
+): Promise<InstalledSkill> {
+  const proposal = await proposalOf(parts, id);
+  refuseSettled(proposal);
+  const { offered, current } = proposal;
+  const granted = withoutAtoms(standingAsk(proposal, accepted), accepted.without ?? []);
+  const manifest = narrowedTo(offered.manifest, granted);
+  const config = { ...current?.config, ...checkedConfig(offered.manifest.config, accepted.config ?? {}) };
+  const workspace =
+    accepted.workspace === undefined
+      ? current?.workspace
+      : await checkedFolder('--workspace', accepted.workspace);
+  const secretNames = new Set([
+    ...parts.secrets.of(offered.name).keys(),
+    ...Object.keys(accepted.secrets ?? {}),
+  ]);
+  refuseUnknownSecrets(offered, accepted);
+  const needs = needsOf(manifest, { workspace: workspace !== undefined, config, secrets: secretNames });
+  if (needs.length > 0) {
+    throw new AppError('binding-missing', {
+      detail: `${offered.name} needs ${needs.map((need) => need.title ?? need.name).join(', ')}.`,
+      hint: `Give ${needs.map((need) => need.flag).join(' ')}`,
+      data: { needs },
+    });
+  }
+  const fullConfig = configOf(offered.manifest.config, config);
+  await refuseUngrantableFolders(parts, offered, granted, workspace, fullConfig);
+  const answers = answersFor(proposal, granted, accepted);
+
+  if (accepted.secrets !== undefined) await parts.secrets.keep(offered.name, accepted.secrets);
+  const now = timestamp(parts.clock);
+  await parts.audit.transaction(async (trx, record) => {
+    const row = await trx.selectFrom('approval').select('state').where('id', '=', id).executeTakeFirst();
+    if (row?.state !== 'waiting') throw settledError(id, row?.state ?? 'gone');
+    await serve(trx, {
+      offered,
+      current,
+      workspace,
+      config: fullConfig,
+      taken: aliases(parts.installed),
+      now,
+    });
+    const grants = await regrant(trx, record, offered.name, granted, now);
+    await trx.deleteFrom('tool_answer').where('skill', '=', offered.name).execute();
+    if (answers.size > 0) {
+      await trx
+        .insertInto('tool_answer')
+        .values([...answers].map(([tool, answer]) => ({ skill: offered.name, tool, answer })))
+        .execute();
+    }
+    await trx
+      .insertInto('namespace_signer')
+      .values({ namespace: splitName(offered.name).namespace, signer: offered.signer, pinned_at: now })
+      .onConflict((conflict) =>
+        conflict.column('namespace').doUpdateSet({ signer: offered.signer, pinned_at: now }),
+      )
+      .execute();
+    await settle(trx, id, 'approved', now, undefined);
+    record({
+      event: 'install.approved',
+      approval: id,
+      skill: offered.name,
+      version: offered.version,
+      digest: offered.digest,
+      signer: offered.signer,
+      grants,
+      tools: [...answers].map(([name, answer]) => ({ name, answer })),
+      by: LOCAL_USER,
+    });
+  });
+  await parts.installed.reload();
+  await parts.runner.stop(offered.name, 'another version or other grants serve now');
+  const installed = parts.installed.get(offered.name);
+  if (installed === undefined) throw new Error(`${offered.name} is not there after its own approval`);
+  return installed;
+}
+
+/** Refuses a proposal; what served before goes on serving. */
+export async function deny(parts: InstallParts, id: string, reason: string | undefined): Promise<Proposal> {
+  const proposal = await proposalOf(parts, id);
+  refuseSettled(proposal);
+  const now = timestamp(parts.clock);
+  await parts.audit.transaction(async (trx, record) => {
+    const row = await trx.selectFrom('approval').select('state').where('id', '=', id).executeTakeFirst();
+    if (row?.state !== 'waiting') throw settledError(id, row?.state ?? 'gone');
+    await settle(trx, id, 'denied', now, reason);
+    record({
+      event: 'install.denied',
+      approval: id,
+      skill: proposal.offered.name,
+      version: proposal.offered.version,
+      by: LOCAL_USER,
+      ...(reason === undefined ? {} : { reason }),
+    });
+  });
+  return proposalOf(parts, id);
+}
+
+function answersFor(proposal: Proposal, granted: Permissions, accepted: Acceptance): Map<string, Answer> {
+  const chosen = accepted.tools ?? {};
+  const tools = proposedTools(proposal.offered, granted, proposal.current);
+  const unknown = Object.keys(chosen).find(
+    (name) => name !== '*' && !tools.some((tool) => tool.name === name),
+  );
+  if (unknown !== undefined) {
+    throw new AppError('tool-not-found', {
+      detail: `${proposal.offered.name} has no tool ${unknown}.`,
+      hint: `Its tools: ${tools.map((tool) => tool.name).join(', ')}`,
+    });
+  }
+  return new Map(tools.map((tool) => [tool.name, chosen[tool.name] ?? chosen['*'] ?? tool.answer]));
+}
+
+async function serve(
+  trx: Transaction<HubTables>,
+  row: {
+    offered: VerifiedVersion;
+    current: InstalledSkill | undefined;
+    workspace: string | undefined;
+    config: Readonly<Record<string, unknown>>;
+    taken: ReadonlySet<string>;
+    now: string;
+  },
+): Promise<void> {
+  const bindings = {
+    version: row.offered.version,
+    digest: row.offered.digest,
+    workspace: row.workspace ?? null,
+    config_json: canonicalJson(row.config),
+    quarantine_json: null,
+  };
+  await trx
+    .insertInto('skill')
+    .values({
+      name: row.offered.name,
+      alias: row.current?.alias ?? aliasFor(row.offered.name, row.taken),
+      ...bindings,
+      epoch: 1,
+      installed_at: row.now,
+    })
+    .onConflict((conflict) =>
+      conflict.column('name').doUpdateSet((eb) => ({ ...bindings, epoch: eb('skill.epoch', '+', 1) })),
+    )
+    .execute();
+}
+
+/** Notes the decision on a proposal. */
+export async function settle(
+  trx: Transaction<HubTables>,
+  id: string,
+  state: 'approved' | 'denied' | 'replaced',
+  now: string,
+  reason: string | undefined,
+): Promise<void> {
+  await trx
+    .updateTable('approval')
+    .set({ state, settled_at: now, settled_by: LOCAL_USER, reason: reason ?? null })
+    .where('id', '=', id)
+    .execute();
+}
+
+async function pinnedSigner(db: Kysely<HubTables>, name: string): Promise<string | undefined> {
+  const { namespace } = splitName(name);
+  const row = await db
+    .selectFrom('namespace_signer')
+    .select('signer')
+    .where('namespace', '=', namespace)
+    .executeTakeFirst();
+  return row?.signer;
+}
+
+function refuseSettled(proposal: Proposal): void {
+  if (proposal.state !== 'waiting') throw settledError(proposal.id, proposal.state);
+}
+
+function settledError(id: string, state: string): AppError {
+  return new AppError('approval-settled', {
+    detail: `${id} does not wait any more: it was ${state}.`,
+    hint: 'berth inbox shows what waits.',
+  });
+}
+
+function aliases(installed: InstalledSkills): Set<string> {
+  return new Set(installed.list().map((skill) => skill.alias));
+}

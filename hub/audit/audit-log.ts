@@ -1,0 +1,146 @@
+import type { Kysely, Transaction } from 'kysely';
+import { type AuditEvent, type AuditRecord, link, signHead } from '../../protocol/audit.ts';
+import { canonicalJson } from '../../protocol/canonical.ts';
+import type { SigningKey } from '../../protocol/node/keys.ts';
+import type { HubTables } from '../store/schema.ts';
+import { type Clock, timestamp } from '../clock.ts';
+
+/** How many records one signed head covers at most. */
+const RECORDS_PER_HEAD = 256;
+
+/** The append-only, hash-chained record of what the hub decided and did. */
+export interface AuditLog {
+  /**
+   * Adds records in this order; resolves once they are on disk. Records of one tick share a commit.
+   * Rejects when they could not be written: what was to be recorded must then not happen.
+   */
+  append(...events: AuditEvent[]): Promise<void>;
+  /** Runs database work whose records stand or fall with it. */
+  transaction<T>(
+    work: (trx: Transaction<HubTables>, record: (event: AuditEvent) => void) => Promise<T>,
+  ): Promise<T>;
+  head(): { records: number; head: string };
+  /** Signs the head; nothing can be appended afterwards. */
+  close(): Promise<void>;
+}
+
+interface AuditLogParts {
+  db: Kysely<HubTables>;
+  key: SigningKey;
+  clock: Clock;
+}
+
+/** Opens the log of a database and goes on from its last record. */
+export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<AuditLog> {
+  let last = await lastRecord(db);
+  let signedUpTo = await lastSignedHead(db);
+  let closed = false;
+  let queue: Waiting[] = [];
+  /** Everything that writes to the chain goes through this queue: one writer, one order. */
+  let turn: Promise<unknown> = Promise.resolve();
+
+  function exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const mine = turn.then(work);
+    turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async function write(
+    trx: Kysely<HubTables>,
+    events: readonly AuditEvent[],
+  ): Promise<AuditRecord | undefined> {
+    let tip = last;
+    const rows = events.map((event) => {
+      tip = link(tip, { time: timestamp(clock), ...event });
+      return { seq: tip.seq, record: canonicalJson(tip) };
+    });
+    if (rows.length > 0) await trx.insertInto('audit').values(rows).execute();
+    return tip;
+  }
+
+  async function signTip(trx: Kysely<HubTables>, tip: AuditRecord | undefined): Promise<void> {
+    if (tip === undefined || tip.seq === signedUpTo) return;
+    await trx
+      .insertInto('audit_head')
+      .values({ seq: tip.seq, head: canonicalJson(signHead(tip, key)) })
+      .execute();
+    signedUpTo = tip.seq;
+  }
+
+  async function flush(): Promise<void> {
+    const batch = queue;
+    queue = [];
+    if (batch.length === 0) return;
+    try {
+      const tip = await write(
+        db,
+        batch.flatMap((waiting) => waiting.events),
+      );
+      last = tip;
+      for (const waiting of batch) waiting.resolve();
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+      return;
+    }
+    if (last !== undefined && last.seq - signedUpTo >= RECORDS_PER_HEAD) await signTip(db, last);
+  }
+
+  return {
+    append(...events) {
+      if (closed) return Promise.reject(new Error('the audit log is closed'));
+      return new Promise<void>((resolve, reject) => {
+        queue.push({ events, resolve, reject });
+        if (queue.length === 1) setImmediate(() => void exclusive(flush));
+      });
+    },
+
+    transaction(work) {
+      if (closed) return Promise.reject(new Error('the audit log is closed'));
+      return exclusive(async () => {
+        let tip = last;
+        const result = await db.transaction().execute(async (trx) => {
+          const events: AuditEvent[] = [];
+          const answer = await work(trx, (event) => void events.push(event));
+          tip = await write(trx, events);
+          return answer;
+        });
+        last = tip;
+        return result;
+      });
+    },
+
+    head: () => ({ records: last?.seq ?? 0, head: last?.hash ?? '' }),
+
+    async close() {
+      closed = true;
+      await exclusive(flush);
+      await exclusive(() => signTip(db, last));
+    },
+  };
+}
+
+interface Waiting {
+  events: readonly AuditEvent[];
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+async function lastRecord(db: Kysely<HubTables>): Promise<AuditRecord | undefined> {
+  const row = await db
+    .selectFrom('audit')
+    .select('record')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? undefined : (JSON.parse(row.record) as AuditRecord);
+}
+
+async function lastSignedHead(db: Kysely<HubTables>): Promise<number> {
+  const row = await db
+    .selectFrom('audit_head')
+    .select('seq')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.seq ?? 0;
+}

@@ -1,0 +1,151 @@
+import { AppError, asAppError } from '../protocol/errors.ts';
+import { canonicalJson, digestOf } from '../protocol/canonical.ts';
+import type { Decision } from '../protocol/policy.ts';
+import type { ArgumentChecks } from './arguments.ts';
+import type { AuditLog } from './audit/audit-log.ts';
+import type { Catalog, Target } from './catalog.ts';
+import type { InstalledSkill, InstalledSkills } from './installed.ts';
+import type { GatewayRequest, Principal, Scope } from './mcp/gateway.ts';
+import type { Policy } from './policy/policy.ts';
+import { boundedResult, preview, redact } from './result.ts';
+import type { Clock } from './clock.ts';
+
+/** What a call needs. None of it is optional: "no policy" or "no audit" is not a way to run. */
+export interface CallParts {
+  catalog: () => Catalog;
+  installed: InstalledSkills;
+  argumentChecks: ArgumentChecks;
+  policy: Policy;
+  audit: AuditLog;
+  /** Sends one request to the skill: to its sandboxed process, or to its package where there is nothing to run. */
+  perform: (skill: InstalledSkill, user: string, request: GatewayRequest) => Promise<Record<string, unknown>>;
+  /** Values that must not leave the skill, by name. */
+  secretsOf: (skill: string) => ReadonlyMap<string, string>;
+  clock: Clock;
+  newCallId: () => string;
+}
+
+/**
+ * Carries one request to a skill: who may, what exactly, decided and on record before it happens, and its
+ * end on record, too. Every path to a skill is this function.
+ * @throws AppError with the reason why it did not happen, or how it failed.
+ */
+export async function call(
+  parts: CallParts,
+  principal: Principal,
+  scope: Scope,
+  request: GatewayRequest,
+): Promise<Record<string, unknown>> {
+  const target = parts.catalog().find(scope, request.method, request.params);
+  refuseUnlessServing(target.skill);
+  if (target.what === 'tool')
+    parts.argumentChecks.check(target.skill, target.name, target.params['arguments'] ?? {});
+
+  const input = argumentsOf(target);
+  const decision = await parts.policy.decide({
+    principal,
+    action: ACTIONS[target.what],
+    skill: { name: target.skill.name, version: target.skill.version },
+    target: target.name,
+    effects: target.tool?.effects ?? ['read'],
+    arguments: input,
+  });
+  const id = parts.newCallId();
+  const secrets = parts.secretsOf(target.skill.name);
+  await parts.audit.append({
+    event: 'call.decided',
+    call: id,
+    principal,
+    skill: target.skill.name,
+    version: target.skill.version,
+    what: target.what,
+    name: target.name,
+    argumentsDigest: digestOf(canonicalJson(input)),
+    arguments: preview(redact(input, secrets)),
+    answer: decision.answer,
+    reasons: decision.reasons,
+    grants: target.skill.grants.map((grant) => grant.id),
+  });
+  if (decision.answer !== 'allow') throw refusal(target, decision);
+  refuseIfChanged(parts.installed, target.skill);
+
+  const startedAt = parts.clock.now();
+  const finish = (outcome: Outcome, more: { bytes?: number; detail?: string }) =>
+    parts.audit.append({
+      event: 'call.finished',
+      call: id,
+      skill: target.skill.name,
+      name: target.name,
+      outcome,
+      durationMs: Math.max(0, parts.clock.now() - startedAt),
+      ...more,
+    });
+  try {
+    const answer = await parts.perform(target.skill, principal.user, { ...request, params: target.params });
+    const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);
+    await finish(result['isError'] === true ? 'error' : 'ok', { bytes });
+    return result;
+  } catch (error) {
+    const failure = asAppError(error);
+    await finish(outcomeOf(failure, request.signal), { detail: failure.message.slice(0, 500) });
+    throw error;
+  }
+}
+
+const ACTIONS = {
+  tool: 'tool:call',
+  prompt: 'prompt:get',
+  resource: 'resource:read',
+  completion: 'complete',
+} as const;
+
+/** The arguments as they will be sent; a URI is the whole of what a resource is asked for. */
+function argumentsOf(target: Target): Record<string, unknown> {
+  const given = target.params['arguments'] ?? target.params['argument'] ?? {};
+  if (typeof given === 'object' && !Array.isArray(given)) return given as Record<string, unknown>;
+  throw new AppError('arguments-invalid', {
+    detail: `The arguments of ${target.name} are not an object.`,
+    hint: 'Call again with an object of named arguments.',
+  });
+}
+
+type Outcome = 'ok' | 'error' | 'cancelled' | 'timeout' | 'crashed' | 'unknown';
+
+function outcomeOf(error: AppError, signal: AbortSignal): Outcome {
+  if (signal.aborted || error.code === 'call-cancelled') return 'cancelled';
+  if (error.code === 'skill-timeout') return 'timeout';
+  return error.code === 'skill-crashed' ? 'crashed' : 'error';
+}
+
+function refuseUnlessServing(skill: InstalledSkill): void {
+  if (skill.quarantine !== undefined) {
+    throw new AppError('skill-quarantined', {
+      detail: `${skill.name} ${skill.version} is quarantined: it no longer says what was approved.`,
+      hint: 'An admin has to look at it.',
+    });
+  }
+  if (skill.blocked !== undefined) {
+    throw new AppError('sandbox-cannot-enforce', {
+      detail: `${skill.name} will not start. ${skill.blocked}`,
+      data: { missing: ['hostFilter'] },
+    });
+  }
+}
+
+/** A grant taken back between decision and act must stop the act. */
+function refuseIfChanged(installed: InstalledSkills, decidedOn: InstalledSkill): void {
+  if (installed.get(decidedOn.name)?.epoch === decidedOn.epoch) return;
+  throw new AppError('call-denied', {
+    detail: `What ${decidedOn.name} may do changed while this call was being decided; nothing was done.`,
+    hint: 'Call again.',
+  });
+}
+
+/** Tells the agent why, and never how to approve its own call. */
+function refusal(target: Target, decision: Decision): AppError {
+  const why = decision.reasons.map((reason) => reason.text).join('; ');
+  return new AppError(decision.answer === 'ask' ? 'call-needs-approval' : 'call-denied', {
+    detail: `${target.name} of ${target.skill.name} was not called: ${why}.`,
+    hint: 'Do not try again by yourself; tell the user what you wanted to do and why, and that an admin decides.',
+  });
+}

@@ -1,0 +1,149 @@
+import type { Kysely } from 'kysely';
+import { AppError } from '../protocol/errors.ts';
+import { createToken, hashOfToken, isToken } from '../protocol/node/tokens.ts';
+import type { AuditLog } from './audit/audit-log.ts';
+import type { Principal } from './mcp/gateway.ts';
+import type { HubTables } from './store/schema.ts';
+import { type Clock, timestamp } from './clock.ts';
+
+/** On one machine every local client acts for this user. */
+export const LOCAL_USER = 'owner';
+
+/** How exact `lastSeenAt` is; writing it on every call would cost more than it tells. */
+const LAST_SEEN_STEP_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+export interface Client {
+  name: string;
+  user: string;
+  createdAt: string;
+  expiresAt: string | undefined;
+  lastSeenAt: string | undefined;
+}
+
+/** The MCP clients of this hub. Of a token only its hash is kept. */
+export interface Clients {
+  list(): readonly Client[];
+  /** @throws AppError `client-exists`. */
+  add(name: string, expiresInDays: number | undefined): Promise<{ client: Client; token: string }>;
+  /** Ends the token at once. @throws AppError `client-not-found`. */
+  remove(name: string): Promise<Client>;
+  /** @throws AppError `not-signed-in` or `token-expired`. */
+  authenticate(token: string): Principal;
+}
+
+interface ClientsParts {
+  db: Kysely<HubTables>;
+  audit: AuditLog;
+  clock: Clock;
+}
+
+/** Loads the clients; authentication then needs no database. */
+export async function openClients({ db, audit, clock }: ClientsParts): Promise<Clients> {
+  const byHash = new Map<string, Client>();
+  for (const row of await db.selectFrom('client').selectAll().where('removed_at', 'is', null).execute()) {
+    byHash.set(row.token_hash, {
+      name: row.name,
+      user: row.user,
+      createdAt: row.created_at,
+      expiresAt: row.expires_at ?? undefined,
+      lastSeenAt: row.last_seen_at ?? undefined,
+    });
+  }
+
+  function noteSeen(hash: string, client: Client): void {
+    const last = client.lastSeenAt === undefined ? 0 : Date.parse(client.lastSeenAt);
+    if (clock.now() - last < LAST_SEEN_STEP_MS) return;
+    const lastSeenAt = timestamp(clock);
+    byHash.set(hash, { ...client, lastSeenAt });
+    // Display only: when it cannot be written, nothing but this time is lost.
+    db.updateTable('client')
+      .set({ last_seen_at: lastSeenAt })
+      .where('token_hash', '=', hash)
+      .execute()
+      .catch(() => undefined);
+  }
+
+  return {
+    list: () => [...byHash.values()].toSorted((a, b) => a.name.localeCompare(b.name)),
+
+    async add(name, expiresInDays) {
+      if ([...byHash.values()].some((client) => client.name === name)) {
+        throw new AppError('client-exists', {
+          detail: `A client named ${name} exists.`,
+          hint: `Choose another name, or: berth clients rm ${name}`,
+        });
+      }
+      const token = createToken();
+      const client: Client = {
+        name,
+        user: LOCAL_USER,
+        createdAt: timestamp(clock),
+        expiresAt:
+          expiresInDays === undefined
+            ? undefined
+            : new Date(clock.now() + expiresInDays * DAY_MS).toISOString(),
+        lastSeenAt: undefined,
+      };
+      const hash = hashOfToken(token).toString('hex');
+      await audit.transaction(async (trx, record) => {
+        await trx
+          .insertInto('client')
+          .values({
+            name,
+            user: client.user,
+            token_hash: hash,
+            created_at: client.createdAt,
+            expires_at: client.expiresAt ?? null,
+            last_seen_at: null,
+            removed_at: null,
+          })
+          .execute();
+        record({ event: 'client.added', client: name, user: client.user, by: LOCAL_USER });
+      });
+      byHash.set(hash, client);
+      return { client, token };
+    },
+
+    async remove(name) {
+      const found = [...byHash].find(([, client]) => client.name === name);
+      if (found === undefined) {
+        throw new AppError('client-not-found', {
+          detail: `No client is named ${name}.`,
+          hint: 'berth clients ls shows them.',
+        });
+      }
+      const [hash, client] = found;
+      // Out of memory first: were the write to fail, refusing a removed client is the safe side.
+      byHash.delete(hash);
+      await audit.transaction(async (trx, record) => {
+        await trx
+          .updateTable('client')
+          .set({ removed_at: timestamp(clock) })
+          .where('token_hash', '=', hash)
+          .execute();
+        record({ event: 'client.removed', client: name, user: client.user, by: LOCAL_USER });
+      });
+      return client;
+    },
+
+    authenticate(token) {
+      const hash = isToken(token) ? hashOfToken(token).toString('hex') : '';
+      const client = byHash.get(hash);
+      if (client === undefined) {
+        throw new AppError('not-signed-in', {
+          detail: 'This token is not known to the hub.',
+          hint: 'Ask whoever runs the hub for a client token.',
+        });
+      }
+      if (client.expiresAt !== undefined && clock.now() >= Date.parse(client.expiresAt)) {
+        throw new AppError('token-expired', {
+          detail: `The token of ${client.name} expired at ${client.expiresAt}.`,
+          hint: 'Ask whoever runs the hub for a new one.',
+        });
+      }
+      noteSeen(hash, client);
+      return { user: client.user, client: client.name };
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { LOG_LEVELS } from '../protocol/node/logger.ts';
+
+/** Every setting of a hub; file `hub.json` in the home, environment `BERTH_HUB_…`. */
+export const hubConfigSchema = z.strictObject({
+  home: z.string().min(1).describe('Folder that holds everything Berth keeps on this machine.'),
+  host: z
+    .string()
+    .default('127.0.0.1')
+    .describe('Address to listen on; loopback unless other machines are meant to reach it.'),
+  port: z.int().min(0).max(65_535).default(4750).describe('Port to listen on; 0 takes any free one.'),
+  hosts: z.array(z.string()).default([]).describe('Further host names by which clients reach this hub.'),
+  origins: z.array(z.string()).default([]).describe('Origins of web pages that may call it.'),
+  registry: z
+    .string()
+    .default('http://127.0.0.1:4751')
+    .describe('URL of the registry that skills come from.'),
+  path: z.string().describe('Folders in which bubblewrap and granted programs are looked up, as in PATH.'),
+  logLevel: z.enum(LOG_LEVELS).default('info').describe('How much goes to the log on standard error.'),
+  runner: z
+    .strictObject({
+      maxChildren: z.int().min(1).max(10_000).default(32).describe('Skill processes at once.'),
+      idleStopMs: z
+        .int()
+        .min(1_000)
+        .default(300_000)
+        .describe('Milliseconds after which an idle skill is stopped.'),
+    })
+    .prefault({}),
+});
+
+export type HubConfig = z.output<typeof hubConfigSchema>;

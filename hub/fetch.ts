@@ -1,0 +1,172 @@
+import { readArchive } from '../protocol/archive.ts';
+import { canonicalJson, digestOf } from '../protocol/canonical.ts';
+import { AppError } from '../protocol/errors.ts';
+import { type Manifest, parseManifest } from '../protocol/manifest.ts';
+import { normalise, permissionsDigest } from '../protocol/permissions.ts';
+import { purlOf, type Receipt, type Statement, verifyBundle, verifyReceipt } from '../protocol/provenance.ts';
+import { diffSurface, type Surface, surfaceDigest, surfaceSchema } from '../protocol/surface.ts';
+import { refuseUnusableSchemas } from './arguments.ts';
+import { type FileDigests, unpack } from './packages.ts';
+import type { HubPaths } from './paths.ts';
+import type { RegistryClient } from './registry-client.ts';
+
+/** A version whose every claim was checked and whose package lies unpacked. */
+export interface VerifiedVersion {
+  name: string;
+  version: string;
+  digest: string;
+  signer: string;
+  manifest: Manifest;
+  surface: Surface;
+  files: FileDigests;
+  bundle: unknown;
+  receipt: Receipt;
+  /** What was checked, as sentences for whoever decides. */
+  verified: readonly string[];
+}
+
+export interface FetchParts {
+  registry: RegistryClient;
+  paths: HubPaths;
+  /** Starts the unpacked package with no grants and scratch folders, and records what it says. */
+  capture: (packageDir: string, manifest: Manifest, files: readonly string[]) => Promise<Surface>;
+}
+
+/**
+ * Resolves a range, fetches the version and believes nothing: archive digest, author's signature, registry's
+ * receipt, every file, and that the running skill says what was signed.
+ * @throws AppError with the code of the first check that fails; nothing of the version is installed then.
+ */
+export async function fetchVersion(parts: FetchParts, name: string, range: string): Promise<VerifiedVersion> {
+  const offered = await parts.registry.resolve(name, range);
+  const { version, digest } = offered;
+  const proof = verifyBundle(offered.bundle, { name, version, archiveDigest: digest }, [
+    ...(await parts.registry.keysFor(name)),
+  ]);
+  const registryKey = await parts.registry.pinnedKey();
+  verifyReceipt(offered.receipt, registryKey);
+  refuseForeignReceipt(offered.receipt, { name, version, digest, signer: proof.signer });
+
+  const archive = await archiveBytes(parts.registry, digest);
+  const { manifest, surface } = await readClaims(archive, proof.statement, { name, version });
+  const { files } = proof.statement.predicate;
+  const packageDir = await unpack(parts.paths, digest, readArchive(chunksOf(archive)), files);
+  refuseUnusableSchemas(surface);
+  refuseOtherSurface(await parts.capture(packageDir, manifest, Object.keys(files)), surface, manifest);
+
+  return {
+    name,
+    version,
+    digest,
+    signer: proof.signer,
+    manifest,
+    surface,
+    files,
+    bundle: offered.bundle,
+    receipt: offered.receipt,
+    verified: [
+      `The package is the one that ${proof.signer} signed (${digest.slice(0, 19)}…).`,
+      `The registry at ${parts.registry.url} has it in its log as entry ${offered.receipt.logIndex}.`,
+      manifest.runtime.kind === 'remote'
+        ? 'It runs elsewhere: nothing can promise that what answers tomorrow is what was reviewed today.'
+        : 'What it says to a model is what was signed.',
+    ],
+  };
+}
+
+function refuseForeignReceipt(
+  receipt: Receipt,
+  expected: { name: string; version: string; digest: string; signer: string },
+): void {
+  if (
+    receipt.purl === purlOf(expected.name, expected.version) &&
+    receipt.digest === expected.digest &&
+    receipt.signer === expected.signer
+  ) {
+    return;
+  }
+  throw new AppError('receipt-invalid', {
+    detail: `The receipt is for ${receipt.purl}, not for ${expected.name} ${expected.version} as signed.`,
+    hint: 'Do not install from this registry before its admin has explained it.',
+  });
+}
+
+async function archiveBytes(registry: RegistryClient, digest: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of registry.archive(digest)) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  if (digestOf(bytes) === digest) return bytes;
+  throw new AppError('digest-mismatch', {
+    detail: `The registry sent ${digestOf(bytes)} instead of ${digest}.`,
+    hint: 'Try again; if it happens twice, the registry’s storage is damaged.',
+  });
+}
+
+/** Manifest and surface as packed, each equal to what the statement says. */
+async function readClaims(
+  archive: Buffer,
+  statement: Statement,
+  expected: { name: string; version: string },
+): Promise<{ manifest: Manifest; surface: Surface }> {
+  const texts = new Map<string, Uint8Array>();
+  for await (const file of readArchive(chunksOf(archive))) {
+    if (file.path === 'skill.json' || file.path === 'surface.json') texts.set(file.path, file.bytes);
+  }
+  const manifestBytes = texts.get('skill.json');
+  const surfaceBytes = texts.get('surface.json');
+  if (manifestBytes === undefined || surfaceBytes === undefined) {
+    throw new AppError('archive-incomplete', { detail: 'The archive lacks skill.json or surface.json.' });
+  }
+  const manifest = parseManifest(manifestBytes);
+  const surface = parsedSurface(surfaceBytes);
+  const { predicate } = statement;
+  const claims = [
+    ['the name', manifest.name, expected.name],
+    ['the version', manifest.version, expected.version],
+    [
+      'the manifest',
+      digestOf(canonicalJson(JSON.parse(Buffer.from(manifestBytes).toString('utf8')))),
+      predicate.manifestDigest,
+    ],
+    ['the permissions', permissionsDigest(normalise(manifest.permissions)), predicate.permissionsDigest],
+    ['the surface', surfaceDigest(surface), predicate.surfaceDigest],
+  ] as const;
+  const wrong = claims.find(([, found, signed]) => found !== signed);
+  if (wrong !== undefined) {
+    throw new AppError('statement-mismatch', {
+      detail: `The package does not hold what was signed: ${wrong[0]} is ${wrong[1]}, the statement says ${wrong[2]}.`,
+      hint: 'Do not install this package; tell its author.',
+    });
+  }
+  return { manifest, surface };
+}
+
+function parsedSurface(bytes: Uint8Array): Surface {
+  try {
+    return surfaceSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    throw new AppError('statement-mismatch', {
+      detail: 'The surface.json of the package cannot be read.',
+      hint: 'Do not install it; tell its author to pack it again.',
+      cause: error,
+    });
+  }
+}
+
+function refuseOtherSurface(captured: Surface, signed: Surface, manifest: Manifest): void {
+  const differences = diffSurface(signed, captured);
+  if (differences.length === 0) return;
+  throw new AppError('surface-mismatch', {
+    detail: `Started here, ${manifest.name} says something else than its author signed: ${differences
+      .slice(0, 5)
+      .map((difference) => difference.path)
+      .join(', ')}.`,
+    hint: 'Do not install it; tell its author.',
+    data: { differences: differences.slice(0, 20) },
+  });
+}
+
+async function* chunksOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  const step = 64 * 1024;
+  for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
+}

@@ -1,0 +1,197 @@
+import { join } from 'node:path';
+import type { Kysely } from 'kysely';
+import type { Effect, Manifest } from '../protocol/manifest.ts';
+import { ofAtoms, type Permissions } from '../protocol/permissions.ts';
+import type { Answer } from '../protocol/policy.ts';
+import { boundEffects, type Surface, toolEffects } from '../protocol/surface.ts';
+import type { Capability } from './sandbox/sandbox.ts';
+import type { HubTables } from './store/schema.ts';
+
+/** A skill as it serves now: what was verified, what was granted, and what follows from both. */
+export interface InstalledSkill {
+  name: string;
+  /** Short name, unique in this hub; prefix of its tools at `/mcp`. */
+  alias: string;
+  version: string;
+  digest: string;
+  signer: string;
+  manifest: Manifest;
+  surface: Surface;
+  /** The sum of the grants that stand. */
+  permissions: Permissions;
+  grants: readonly Grant[];
+  workspace: string | undefined;
+  config: Readonly<Record<string, string | number | boolean>>;
+  tools: ReadonlyMap<string, InstalledTool>;
+  /** Path in the package → sha256 hex. */
+  files: Readonly<Record<string, string>>;
+  packageDir: string;
+  epoch: number;
+  quarantine: readonly SurfaceDifference[] | undefined;
+  /** What the sandbox of this machine cannot hold the skill to, in a sentence: it will not start. */
+  blocked: string | undefined;
+  installedAt: string;
+}
+
+export interface InstalledTool {
+  name: string;
+  /** The tool as the skill describes it, in wire form. */
+  definition: Record<string, unknown>;
+  /** Bounded by what the grants make possible. */
+  effects: readonly Effect[];
+  reversible: boolean;
+  answer: Answer;
+}
+
+export interface Grant {
+  id: string;
+  /** Stable id of the permission, such as `filesystem:${workspace}`. */
+  permissionId: string;
+  permission: Permissions;
+  sentence: string;
+  grantedBy: string;
+  grantedAt: string;
+}
+
+export interface SurfaceDifference {
+  path: string;
+  before?: unknown;
+  after?: unknown;
+}
+
+/** What serves now, in memory: the call path reads this and never the database. */
+export interface InstalledSkills {
+  get(name: string): InstalledSkill | undefined;
+  /** By full name or alias. */
+  find(nameOrAlias: string): InstalledSkill | undefined;
+  /** In order of name. */
+  list(): readonly InstalledSkill[];
+  /** Reads the database again after a change and tells listeners. */
+  reload(): Promise<void>;
+  onChange(listener: () => void): () => void;
+}
+
+interface InstalledSkillsParts {
+  db: Kysely<HubTables>;
+  /** Where versions lie unpacked. */
+  packagesDir: string;
+  /** What the sandbox of this machine can hold a skill to. */
+  enforces: readonly Capability[];
+}
+
+/** Loads the installed skills of a hub. */
+export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<InstalledSkills> {
+  let skills: readonly InstalledSkill[] = await readSkills(parts);
+  const listeners = new Set<() => void>();
+  return {
+    get: (name) => skills.find((skill) => skill.name === name),
+    find: (name) => skills.find((skill) => skill.name === name || skill.alias === name),
+    list: () => skills,
+    async reload() {
+      skills = await readSkills(parts);
+      for (const listener of listeners) listener();
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+  };
+}
+
+/** Where a version lies unpacked: one folder a digest. */
+export function packageDirOf(packagesDir: string, digest: string): string {
+  return join(packagesDir, digest.replace(':', '-'));
+}
+
+async function readSkills({ db, packagesDir, enforces }: InstalledSkillsParts): Promise<InstalledSkill[]> {
+  const rows = await db
+    .selectFrom('skill')
+    .innerJoin('version', (on) =>
+      on
+        .onRef('version.name', '=', 'skill.name')
+        .onRef('version.version', '=', 'skill.version')
+        .onRef('version.digest', '=', 'skill.digest'),
+    )
+    .selectAll('version')
+    .select(['alias', 'workspace', 'config_json', 'epoch', 'quarantine_json', 'installed_at'])
+    .orderBy('skill.name')
+    .execute();
+  const grants = await db
+    .selectFrom('grant')
+    .selectAll()
+    .where('revoked_at', 'is', null)
+    .orderBy('granted_at')
+    .execute();
+  const answers = await db.selectFrom('tool_answer').selectAll().execute();
+
+  return rows.map((row) => {
+    const manifest = JSON.parse(row.manifest_json) as Manifest;
+    const surface = JSON.parse(row.surface_json) as Surface;
+    const own: Grant[] = grants
+      .filter((grant) => grant.skill === row.name)
+      .map((grant) => ({
+        id: grant.id,
+        permissionId: grant.permission_id,
+        permission: JSON.parse(grant.permission_json) as Permissions,
+        sentence: grant.sentence,
+        grantedBy: grant.granted_by,
+        grantedAt: grant.granted_at,
+      }));
+    const permissions = ofAtoms(
+      own.map(({ permissionId: id, sentence, permission }) => ({ id, sentence, permission })),
+    );
+    const answerOf = new Map(
+      answers.filter((a) => a.skill === row.name).map((a) => [a.tool, a.answer as Answer]),
+    );
+    return {
+      name: row.name,
+      alias: row.alias,
+      version: row.version,
+      digest: row.digest,
+      signer: row.signer,
+      manifest,
+      surface,
+      permissions,
+      grants: own,
+      workspace: row.workspace ?? undefined,
+      config: JSON.parse(row.config_json) as InstalledSkill['config'],
+      tools: toolsOf(manifest, surface, permissions, answerOf),
+      files: JSON.parse(row.files_json) as Record<string, string>,
+      packageDir: packageDirOf(packagesDir, row.digest),
+      epoch: row.epoch,
+      quarantine:
+        row.quarantine_json === null ? undefined : (JSON.parse(row.quarantine_json) as SurfaceDifference[]),
+      blocked: gapOf(permissions, enforces),
+      installedAt: row.installed_at,
+    };
+  });
+}
+
+/** What these permissions need and the sandbox lacks, in a sentence; undefined when all can be enforced. */
+export function gapOf(permissions: Permissions, enforces: readonly Capability[]): string | undefined {
+  if (permissions.network.length > 0 && !enforces.includes('hostFilter')) {
+    return 'It asks for network hosts, and this sandbox cannot limit a skill to named hosts (hostFilter).';
+  }
+  return undefined;
+}
+
+/** Tools with their effects as granted. A tool nobody answered for asks: silence never allows. */
+export function toolsOf(
+  manifest: Manifest,
+  surface: Surface,
+  permissions: Permissions,
+  answers: ReadonlyMap<string, Answer>,
+): Map<string, InstalledTool> {
+  return new Map(
+    surface.tools.map((tool) => [
+      tool.name,
+      {
+        name: tool.name,
+        definition: tool,
+        effects: boundEffects(toolEffects(tool, manifest), permissions),
+        reversible: manifest.tools[tool.name]?.reversible ?? false,
+        answer: answers.get(tool.name) ?? 'ask',
+      },
+    ]),
+  );
+}

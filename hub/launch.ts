@@ -1,0 +1,118 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AppError } from '../protocol/errors.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { bindPaths } from '../protocol/permissions.ts';
+import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
+import type { Surface } from '../protocol/surface.ts';
+import type { InstalledSkill } from './installed.ts';
+import type { GatewayRequest } from './mcp/gateway.ts';
+import { checkFiles } from './packages.ts';
+import type { HubPaths } from './paths.ts';
+import { type CaptureParts, captureSurface } from './runner/capture.ts';
+import type { RunnableSkill, Runner } from './runner/runner.ts';
+import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
+import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandbox.ts';
+import type { Secrets } from './secrets/secrets.ts';
+
+interface LaunchParts {
+  runner: Runner;
+  driver: SandboxDriver;
+  secrets: Secrets;
+  paths: HubPaths;
+}
+
+/** Sends requests to skills: to a sandboxed process, or to the package itself where there is nothing to run. */
+export function launcher(parts: LaunchParts) {
+  return async function perform(
+    skill: InstalledSkill,
+    user: string,
+    request: GatewayRequest,
+  ): Promise<Record<string, unknown>> {
+    if (skill.manifest.runtime.kind === 'prompt-only') {
+      await checkFiles(skill.packageDir, skill.files);
+      return answerFromPackage(
+        skill.manifest,
+        await readPackage(skill.packageDir, Object.keys(skill.files)),
+        request,
+      );
+    }
+    const { onProgress } = request;
+    return parts.runner.request(runnable(parts, skill), user, {
+      method: request.method,
+      params: request.params,
+      signal: request.signal,
+      ...(onProgress === undefined ? {} : { onProgress }),
+    });
+  };
+}
+
+/** An installed skill as the runner takes it: the plan is made at each start, after the files were checked. */
+function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
+  const { runtime } = skill.manifest;
+  if (runtime.kind === 'remote' || runtime.kind === 'prompt-only') throw nothingToRun(skill.manifest);
+  return {
+    name: skill.name,
+    version: skill.version,
+    protocol: runtime.protocol,
+    epoch: String(skill.epoch),
+    surface: skill.surface,
+    timeoutMs: skill.permissions.resources.timeoutMs,
+    plan: (user) => planOf(parts, skill, runtime, user),
+  };
+}
+
+async function planOf(
+  parts: LaunchParts,
+  skill: InstalledSkill,
+  runtime: SandboxRuntime,
+  user: string,
+): Promise<SandboxPlan> {
+  await checkFiles(skill.packageDir, skill.files);
+  const data = parts.paths.dataOf(user, skill.name);
+  const bindings = { workspace: skill.workspace, data, config: skill.config };
+  if (bindPaths(skill.permissions, bindings).some((path) => path.root === data)) {
+    await mkdir(dirname(data), { recursive: true, mode: 0o700 });
+    await parts.driver.makeOwned(data);
+  }
+  return sandboxPlan({
+    label: `${skill.name}@${skill.version}`,
+    packageDir: skill.packageDir,
+    runtime,
+    permissions: skill.permissions,
+    bindings,
+    secrets: Object.fromEntries(parts.secrets.of(skill.name)),
+  });
+}
+
+/** What a fresh package says, started with nothing granted; a package without a program speaks through its files. */
+export function surfaceCapture(parts: CaptureParts) {
+  return async function capture(
+    packageDir: string,
+    manifest: Manifest,
+    files: readonly string[],
+  ): Promise<Surface> {
+    const { runtime } = manifest;
+    if (runtime.kind === 'prompt-only') return packageSurface(manifest, await readPackage(packageDir, files));
+    if (runtime.kind === 'remote') throw nothingToRun(manifest);
+    const plan = capturePlan({
+      label: `${manifest.name}@${manifest.version}`,
+      packageDir,
+      runtime,
+      manifest,
+    });
+    return captureSurface(parts, { plan, protocol: runtime.protocol });
+  };
+}
+
+function nothingToRun(manifest: Manifest): AppError {
+  return new AppError('skill-not-runnable', {
+    detail: `${manifest.name} is a ${manifest.runtime.kind} skill, which this hub cannot run.`,
+  });
+}
+
+async function readPackage(folder: string, files: readonly string[]): Promise<Map<string, Uint8Array>> {
+  return new Map(
+    await Promise.all(files.map(async (path) => [path, await readFile(join(folder, path))] as const)),
+  );
+}

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openDatabase } from '../protocol/node/database.ts';
+import { createApp, listen, LOOPBACK_NAMES } from '../protocol/node/http-server.ts';
+import { readOrCreateKey } from '../protocol/node/keys.ts';
+import type { Logger } from '../protocol/node/logger.ts';
+import { mountAdmin } from './admin.ts';
+import { argumentChecks } from './arguments.ts';
+import { openAuditLog } from './audit/audit-log.ts';
+import { type Client, openClients } from './clients.ts';
+import { systemClock, timestamp } from './clock.ts';
+import type { HubConfig } from './config.ts';
+import { createGateway } from './gateway.ts';
+import { mountHub } from './http.ts';
+import type { InstallParts } from './install.ts';
+import { openInstalledSkills } from './installed.ts';
+import { launcher, surfaceCapture } from './launch.ts';
+import { createMcpEndpoint } from './mcp/endpoint.ts';
+import { hubPaths } from './paths.ts';
+import { answersPolicy } from './policy/answers.ts';
+import { quarantine } from './quarantine.ts';
+import { recordStart, sweepLeftovers } from './recovery.ts';
+import { registryClient } from './registry-client.ts';
+import { createRunner } from './runner/supervisor.ts';
+import { createBwrapDriver } from './sandbox/bwrap.ts';
+import { fileSecrets } from './secrets/file-secrets.ts';
+import { hubMigrations } from './store/migrations/migrations.ts';
+import type { HubTables } from './store/schema.ts';
+
+export interface HubParts {
+  log: Logger;
+  /** Berth's version, for clients and `status`. */
+  version: string;
+}
+
+/** A hub that accepts calls. */
+export interface RunningHub {
+  url: string;
+  /** The aggregate endpoint, `<url>/mcp`. */
+  mcp: string;
+  /** Ends every skill, signs the audit head and closes; nothing of it runs afterwards. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a hub: the one place where its parts are chosen and put together. The caller holds the lock of the home.
+ * @throws AppError when it cannot run safely: a damaged database, a port in use, unreadable keys.
+ */
+export async function startHub(config: HubConfig, { log, version }: HubParts): Promise<RunningHub> {
+  const paths = hubPaths(join(config.home, 'hub'));
+  await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
+  const clock = systemClock;
+  const identity = { name: 'berth', version };
+  const database = await openDatabase<HubTables>(paths.database, { migrations: hubMigrations });
+  const db = database.query;
+  const auditKey = await readOrCreateKey(join(paths.keys, 'audit.pem'));
+  const audit = await openAuditLog({ db, key: auditKey, clock });
+  const driver = createBwrapDriver({
+    path: config.path,
+    stateDir: paths.sandbox,
+    forbidden: [config.home],
+    log,
+  });
+  const { enforces, usable, problem } = await driver.report();
+  if (!usable) log.error({ problem }, 'no usable sandbox: this hub will not run any skill');
+
+  await sweepLeftovers(paths, db);
+  const installed = await openInstalledSkills({ db, packagesDir: paths.packages, enforces });
+  const secrets = await fileSecrets(paths.secrets);
+  const clients = await openClients({ db, audit, clock });
+  const registry = registryClient({ url: config.registry, db, audit, clock });
+  const noted = (work: Promise<unknown>) =>
+    void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
+  const runner = createRunner({
+    driver,
+    clock,
+    identity,
+    log,
+    limits: config.runner,
+    events: {
+      started: (event) => noted(audit.append({ event: 'skill.started', ...event })),
+      stopped: (event) => noted(audit.append({ event: 'skill.stopped', ...event })),
+      surfaceChanged: ({ skill, version: of, differences }) =>
+        noted(quarantine(installParts, skill, of, differences)),
+    },
+  });
+  const capture = surfaceCapture({ driver, identity, log, clock });
+  const installParts: InstallParts = {
+    db,
+    audit,
+    installed,
+    fetch: { registry, paths, capture },
+    driver,
+    runner,
+    secrets,
+    paths,
+    clock,
+  };
+  const gateway = createGateway({
+    installed,
+    argumentChecks: argumentChecks(),
+    policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
+    audit,
+    perform: launcher({ runner, driver, secrets, paths }),
+    secretsOf: (skill) => secrets.of(skill),
+    clock,
+    newCallId: () => `call_${randomUUID()}`,
+  });
+
+  const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
+  let ownHosts: readonly string[] = [];
+  const endpoint = createMcpEndpoint({
+    gateway,
+    authenticate: (token) => clients.authenticate(token),
+    serverInfo: { name: 'berth', title: 'Berth', version },
+    ownHosts: () => ownHosts,
+    log,
+  });
+  await recordStart(db, audit);
+  const app = createApp({ log, names });
+  mountHub(app, { endpoint, ready: () => audit.head().records > 0 });
+  const open = await listen(app, { host: config.host, port: config.port });
+  const mcp = `${open.url}/mcp`;
+  const { port } = new URL(open.url);
+  ownHosts = names.hosts.map((host) => `${host.toLowerCase()}:${port}`);
+
+  const adminApp = createApp({ log });
+  mountAdmin(adminApp, {
+    ...installParts,
+    clients: { ...clients, remove: (name) => removeClient(name) },
+    gateway,
+    auditKeys: [auditKey.record],
+    version,
+    startedAt: timestamp(clock),
+    urls: () => ({ hub: open.url, mcp, registry: config.registry }),
+  });
+  /** A removed client's open sessions end with its token. */
+  async function removeClient(name: string): Promise<Client> {
+    const removed = await clients.remove(name);
+    await endpoint.end(name);
+    return removed;
+  }
+  const admin = await listen(adminApp, { socketPath: paths.adminSocket });
+
+  return {
+    url: open.url,
+    mcp,
+    async stop() {
+      await Promise.all([open.close(), admin.close()]);
+      await endpoint.close();
+      await runner.close();
+      await audit.append({ event: 'hub.stopped' });
+      await audit.close();
+      await database.close();
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { classifyInboundRequest, type Implementation } from '@modelcontextprotocol/server';
+import type { Logger } from '../../protocol/node/logger.ts';
+import { type Clock, systemClock } from '../clock.ts';
+import { createChangeNotices } from './changes.ts';
+import { refuse } from './errors.ts';
+import type { Gateway } from './gateway.ts';
+import { type Authenticate, type BodyLimits, readJson, refuseForeign, scopeOf, signIn } from './guards.ts';
+import { createLegacyDoor, type SessionLimits } from './legacy.ts';
+import { createModernDoor, type Door } from './modern.ts';
+
+/** Bounds of the endpoint. */
+export interface EndpointLimits extends BodyLimits, SessionLimits {
+  /** `subscriptions/listen` streams of one client at one door. */
+  subscriptionsPerClient: number;
+  /** How long a modern client may keep a list without asking again; calls are checked whatever it keeps. */
+  listTtlMs: number;
+}
+
+export const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
+  requestBytes: 4 * 1024 * 1024,
+  requestDepth: 64,
+  sessionTtlMs: 30 * 60_000,
+  sessionsPerClient: 64,
+  subscriptionsPerClient: 32,
+  listTtlMs: 5_000,
+};
+
+export interface EndpointParts {
+  gateway: Gateway;
+  authenticate: Authenticate;
+  serverInfo: Implementation;
+  /** Each `host:port` by which clients reach this hub, in lower case. Asked for every request. */
+  ownHosts: () => readonly string[];
+  log: Logger;
+  clock?: Clock;
+  limits?: Partial<EndpointLimits>;
+}
+
+/** MCP over HTTP at `/mcp` and `/s/<namespace>/<name>/mcp`. */
+export interface McpEndpoint {
+  /** Answers one request, whatever comes; for node:http and as an Express handler that is mounted at no path of its own. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Ends every session, stream and call of a client, once it or its token was removed. */
+  end(client: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves both protocol eras on the same addresses. Nothing is read before Host, Origin and token are known
+ * to be good, in this order.
+ */
+export function createMcpEndpoint({ authenticate, ownHosts, log, clock = systemClock, ...parts }: EndpointParts): McpEndpoint {
+  const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
+  const { gateway, serverInfo } = parts;
+  const notices = createChangeNotices({ gateway, log });
+  const shared = { ...limits, gateway, serverInfo, notices, log, clock, newRequestId: () => randomUUID() };
+  const modern = createModernDoor(shared);
+  const legacy = createLegacyDoor(shared);
+
+  async function admit(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    refuseForeign(request, ownHosts());
+    const scope = scopeOf(request.url ?? '/');
+    const principal = await signIn(request, authenticate);
+    // Throws where this door leads nowhere, before a body is read for it.
+    gateway.view(principal, scope);
+    const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
+    await doorFor(request, body).serve({ principal, scope, request, response, body });
+  }
+
+  function doorFor({ method, headers }: IncomingMessage, body: unknown): Door {
+    const route = classifyInboundRequest({
+      httpMethod: method ?? 'GET',
+      ...headerOf(headers, 'mcp-protocol-version', 'protocolVersionHeader'),
+      ...headerOf(headers, 'mcp-method', 'mcpMethodHeader'),
+      ...headerOf(headers, 'mcp-name', 'mcpNameHeader'),
+      body,
+    });
+    return route.kind === 'legacy' ? legacy : modern;
+  }
+
+  return {
+    async handle(request, response) {
+      try {
+        await admit(request, response);
+      } catch (error) {
+        // A client that hung up while it was read has nobody left to answer.
+        if (response.destroyed) return;
+        refuse(response, error, { requestId: randomUUID(), log });
+      }
+    },
+    async end(client) {
+      await Promise.all([modern.end(client), legacy.end(client)]);
+    },
+    async close() {
+      notices.close();
+      await Promise.all([modern.close(), legacy.close()]);
+    },
+  };
+}
+
+function headerOf<Key extends string>(
+  headers: IncomingMessage['headers'],
+  name: string,
+  key: Key,
+): Partial<Record<Key, string>> {
+  const value = headers[name];
+  return typeof value === 'string' ? ({ [key]: value } as Record<Key, string>) : {};
+}

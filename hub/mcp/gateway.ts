@@ -1,0 +1,47 @@
+/**
+ * What the MCP endpoint needs of the hub. The endpoint knows protocol eras, sessions and streams;
+ * the gateway knows skills, policy and audit. Neither knows the other's business.
+ */
+export interface Gateway {
+  /** Everything this principal may see in the scope, in wire form and deterministic order. Never starts a skill. */
+  view(principal: Principal, scope: Scope): GatewayView;
+  /**
+   * Carries one request through the call path (`hub/call.ts`) and answers with the MCP result object.
+   * @throws AppError: `tool-not-found`, `prompt-not-found`, `resource-not-found`, `arguments-invalid` are
+   *   faults of the request; everything else is an outcome that the endpoint renders as an `isError`
+   *   tool result, or as a JSON-RPC error where the method has no such form.
+   */
+  request(principal: Principal, scope: Scope, request: GatewayRequest): Promise<Record<string, unknown>>;
+  /** Tells when the view of some principal may have changed; answers with the way to stop listening. */
+  onChange(listener: () => void): () => void;
+}
+
+/** Who acts. `user` comes only from the token's record; `agent` is display only. */
+export interface Principal {
+  user: string;
+  client: string;
+  agent?: string;
+}
+
+/** All skills (`/mcp`, names prefixed) or one skill (`/s/<namespace>/<name>/mcp`, unprefixed). */
+export type Scope = { kind: 'all' } | { kind: 'skill'; name: string };
+
+export interface GatewayView {
+  instructions?: string;
+  tools: readonly Record<string, unknown>[];
+  prompts: readonly Record<string, unknown>[];
+  resources: readonly Record<string, unknown>[];
+  resourceTemplates: readonly Record<string, unknown>[];
+  /** Whether any skill in view completes arguments. */
+  completions: boolean;
+}
+
+export interface GatewayRequest {
+  method: 'tools/call' | 'resources/read' | 'prompts/get' | 'completion/complete';
+  /** The request's params as the client sent them, `_meta` included. */
+  params: Record<string, unknown>;
+  /** Aborts when the client cancels or goes away. */
+  signal: AbortSignal;
+  /** Set when the client asked for progress. */
+  onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
+}

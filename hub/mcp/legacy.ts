@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
+import { isInitializeRequest, Server } from '@modelcontextprotocol/server';
+import { AppError } from '../../protocol/errors.ts';
+import type { Clock } from '../clock.ts';
+import { audienceKey, type ListKind } from './changes.ts';
+import { capabilitiesOf, dispatch } from './dispatch.ts';
+import { refuse } from './errors.ts';
+import type { Admitted, Door, DoorParts } from './modern.ts';
+
+const SESSION_HEADER = 'mcp-session-id';
+
+export interface SessionLimits {
+  /** A session without a request and without an open stream ends after so long. */
+  sessionTtlMs: number;
+  /** At one door; a further one ends the client's idlest, for many clients never say goodbye. */
+  sessionsPerClient: number;
+}
+
+interface Session {
+  /** User, client and door; nobody else ever gets at it. */
+  owner: string;
+  client: string;
+  transport: NodeStreamableHTTPServerTransport;
+  server: Server;
+  /** HTTP exchanges in progress, an open stream included. */
+  open: number;
+  lastUsed: number;
+  stopTimer: () => void;
+  stopListening: () => void;
+}
+
+/** The door for the revisions with sessions, 2024-11-05 to 2025-11-25. */
+export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clock }): Door {
+  const { clock, log, notices } = parts;
+  const sessions = new Map<string, Session>();
+
+  async function serve(admitted: Admitted): Promise<void> {
+    const { principal, scope, request, response, body } = admitted;
+    const id = request.headers[SESSION_HEADER];
+    if (typeof id === 'string') {
+      const session = sessions.get(id);
+      // A foreign session is answered like none at all.
+      if (session?.owner !== audienceKey(principal, scope)) throw sessionGone();
+      return exchange(session, request, response, body);
+    }
+    if (request.method !== 'POST') return methodNotAllowed(response, parts);
+    if (!isInitializeRequest(body)) {
+      throw new AppError('request-invalid', {
+        detail: `Send initialize first and its ${SESSION_HEADER} from then on, or speak 2026-07-28, which has no sessions.`,
+      });
+    }
+    return exchange(await open(admitted), request, response, body);
+  }
+
+  async function open({ principal, scope }: Admitted): Promise<Session> {
+    const owner = audienceKey(principal, scope);
+    makeRoom(owner);
+    const view = parts.gateway.view(principal, scope);
+    const server = new Server(parts.serverInfo, {
+      capabilities: capabilitiesOf(view, scope),
+      ...(view.instructions === undefined ? {} : { instructions: view.instructions }),
+    });
+    const transport = new NodeStreamableHTTPServerTransport({
+      sessionIdGenerator: () => randomUUID(),
+      onsessioninitialized: (id) => void sessions.set(id, session),
+    });
+    const session: Session = {
+      owner,
+      client: principal.client,
+      transport,
+      server,
+      open: 0,
+      lastUsed: clock.now(),
+      stopTimer: () => undefined,
+      stopListening: notices.listen(principal, scope, (kind) => void tellChanged(server, kind)),
+    };
+    server.fallbackRequestHandler = (message, context) => {
+      // The SDK never answers a cancelled request; its stream would stay open for as long as the session.
+      context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), { once: true });
+      return dispatch(parts, { principal, scope, era: 'legacy' }, server, message, context);
+    };
+    server.onerror = (error) => log.debug({ err: error }, 'MCP session');
+    server.onclose = () => {
+      session.stopTimer();
+      session.stopListening();
+      if (transport.sessionId !== undefined) sessions.delete(transport.sessionId);
+    };
+    await server.connect(transport);
+    return session;
+  }
+
+  /** @throws AppError `rate-limited` when every session of the client is busy. */
+  function makeRoom(owner: string): void {
+    const own = [...sessions.values()].filter((session) => session.owner === owner);
+    if (own.length < parts.sessionsPerClient) return;
+    const idlest = own.filter(({ open: busy }) => busy === 0).toSorted((a, b) => a.lastUsed - b.lastUsed)[0];
+    if (idlest === undefined) {
+      throw new AppError('rate-limited', { detail: `This client has ${own.length} sessions in use at this door.` });
+    }
+    void idlest.server.close();
+  }
+
+  async function exchange(
+    session: Session,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: unknown,
+  ): Promise<void> {
+    session.open += 1;
+    session.stopTimer();
+    response.once('close', () => {
+      session.open -= 1;
+      session.lastUsed = clock.now();
+      if (session.open > 0) return;
+      // Of an opening that failed nothing must stay either.
+      if (session.transport.sessionId === undefined) void session.server.close();
+      else session.stopTimer = clock.after(parts.sessionTtlMs, () => void session.server.close());
+    });
+    await session.transport.handleRequest(request, response, body);
+  }
+
+  async function closeWhere(fits: (session: Session) => boolean): Promise<void> {
+    await Promise.all([...sessions.values()].filter(fits).map(({ server }) => server.close()));
+  }
+
+  return {
+    serve,
+    end: (client) => closeWhere((session) => session.client === client),
+    close: () => closeWhere(() => true),
+  };
+
+  async function tellChanged(server: Server, kind: ListKind): Promise<void> {
+    try {
+      await server.notification({ method: `notifications/${kind}/list_changed` });
+    } catch (error) {
+      log.debug({ err: error }, 'a session was not told of a change');
+    }
+  }
+}
+
+function sessionGone(): AppError {
+  return new AppError('session-not-found', { detail: 'There is no such session; begin a new one with initialize.' });
+}
+
+/** Without a session there is nothing to stream and nothing to delete. */
+function methodNotAllowed(response: ServerResponse, { newRequestId, log }: DoorParts): void {
+  const error = new AppError('request-invalid', { detail: 'Only POST works here without a session.' });
+  refuse(response, error, { requestId: newRequestId(), log }, { status: 405, headers: { allow: 'POST' } });
+}

@@ -1,0 +1,119 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type NodeIncomingMessageLike, toNodeHandler } from '@modelcontextprotocol/node';
+import {
+  createMcpHandler,
+  type Implementation,
+  type McpHttpHandler,
+  McpServer,
+  type ServerEventBus,
+  type ServerOptions,
+} from '@modelcontextprotocol/server';
+import { audienceKey, type ChangeNotices } from './changes.ts';
+import { capabilitiesOf, dispatch, type DispatchParts, serves } from './dispatch.ts';
+import type { GatewayView, Principal, Scope } from './gateway.ts';
+
+/** One HTTP request that has passed the guards, with its parsed body where it has one. */
+export interface Admitted {
+  principal: Principal;
+  scope: Scope;
+  request: IncomingMessage;
+  response: ServerResponse;
+  body: unknown;
+}
+
+/** The door for one protocol era. */
+export interface Door {
+  serve(admitted: Admitted): Promise<void>;
+  /** Ends what a client has open. */
+  end(client: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DoorParts extends DispatchParts {
+  notices: ChangeNotices;
+  serverInfo: Implementation;
+}
+
+interface Handler {
+  client: string;
+  mcp: McpHttpHandler;
+  serve: ReturnType<typeof toNodeHandler>;
+}
+
+/**
+ * The door for MCP 2026-07-28, where every request stands for itself. Each client has an SDK handler of
+ * its own at each door, so that its subscriptions hear of its own view and of no other's.
+ */
+export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: number }): Door {
+  const handlers = new Map<string, Handler>();
+
+  function handlerFor(principal: Principal, scope: Scope): Handler {
+    const key = audienceKey(principal, scope);
+    const known = handlers.get(key);
+    if (known !== undefined) return known;
+    const mcp = createMcpHandler(
+      // The SDK has checked by now that this header says what the body says.
+      ({ requestInfo }) => serverFor(parts, principal, scope, requestInfo?.headers.get('mcp-method') ?? ''),
+      {
+        legacy: 'reject',
+        bus: busFor(parts.notices, principal, scope),
+        maxSubscriptions: parts.subscriptionsPerClient,
+        onerror: (error) => parts.log.debug({ err: error }, 'MCP request refused'),
+      },
+    );
+    const handler = { client: principal.client, mcp, serve: toNodeHandler(mcp) };
+    handlers.set(key, handler);
+    return handler;
+  }
+
+  async function closeWhere(fits: (handler: Handler) => boolean): Promise<void> {
+    const closing = [...handlers].filter(([, handler]) => fits(handler));
+    for (const [key] of closing) handlers.delete(key);
+    await Promise.all(closing.map(([, { mcp }]) => mcp.close()));
+  }
+
+  return {
+    serve: ({ principal, scope, request, response, body }) =>
+      handlerFor(principal, scope).serve(request as NodeIncomingMessageLike, response, body),
+    end: (client) => closeWhere((handler) => handler.client === client),
+    close: () => closeWhere(() => true),
+  };
+}
+
+function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method: string): ViewServer {
+  const view = parts.gateway.view(principal, scope);
+  const capabilities = capabilitiesOf(view, scope);
+  const mcp = new ViewServer(view, parts.serverInfo, {
+    capabilities,
+    ...(view.instructions === undefined ? {} : { instructions: view.instructions }),
+  });
+  // Without a fallback the SDK answers an unknown method by itself, with the HTTP status that the revision asks for.
+  if (serves(capabilities, method)) {
+    const visitor = { principal, scope, era: 'modern' } as const;
+    mcp.server.fallbackRequestHandler = (request, context) => dispatch(parts, visitor, mcp.server, request, context);
+  }
+  return mcp;
+}
+
+/** Lets the SDK check `Mcp-Param-*` headers against the schemas of the view; tools are never registered with it. */
+class ViewServer extends McpServer {
+  readonly #view: GatewayView;
+
+  constructor(view: GatewayView, serverInfo: Implementation, options: ServerOptions) {
+    super(serverInfo, options);
+    this.#view = view;
+  }
+
+  override toolInputSchemaJson(name: string): Record<string, unknown> | undefined {
+    const tool = this.#view.tools.find((shown) => shown['name'] === name);
+    return tool?.['inputSchema'] as Record<string, unknown> | undefined;
+  }
+}
+
+/** The SDK's event bus, fed by the view of one principal at one door. */
+function busFor(notices: ChangeNotices, principal: Principal, scope: Scope): ServerEventBus {
+  return {
+    publish: () => undefined,
+    subscribe: (listener) => notices.listen(principal, scope, (kind) => listener({ kind: `${kind}_list_changed` })),
+  };
+}

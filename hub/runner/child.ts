@@ -1,0 +1,231 @@
+import { AppError, asAppError } from '../../protocol/errors.ts';
+import { diffSurface } from '../../protocol/surface.ts';
+import { surfaceOf } from './capture.ts';
+import { connect, type Connection, type ConnectParts } from './connect.ts';
+import { cancelled } from './peer.ts';
+import type { RunnableSkill, RunnerEvents, RunnerLimits, SkillRequest } from './runner.ts';
+import type { Session } from './session.ts';
+
+/** Of the places where a surface differs, named in an error. */
+const MAX_DIFFERENCES = 20;
+
+export interface ChildParts extends ConnectParts {
+  limits: RunnerLimits;
+  events: RunnerEvents;
+}
+
+/** One child process from the decision to start it until nothing of it is left. */
+export interface Child {
+  readonly skill: RunnableSkill;
+  readonly user: string;
+  readonly startedAt: number;
+  /** 0 until the process exists. */
+  pid(): number;
+  state(): 'starting' | 'ready' | 'stopping';
+  /** In flight now; and when the last one ended. */
+  calls(): number;
+  lastUsed(): number;
+  /** Waits until the child is ready, then carries one request through it. */
+  request(request: SkillRequest): Promise<Record<string, unknown>>;
+  /** Gives it no new calls; ends it when the last one is done, or after the drain period. */
+  retire(reason: string): void;
+  /** Ends it now; calls in flight fail with this. */
+  kill(reason: AppError): Promise<void>;
+  /** Settles when no process of it is left. Never rejects. */
+  readonly gone: Promise<void>;
+}
+
+export interface ChildOrder {
+  skill: RunnableSkill;
+  user: string;
+  /** The start waits for this. */
+  room: Promise<unknown>;
+  /** Told once when the skill failed by itself: at the start, or with a call in flight. */
+  failed: () => void;
+}
+
+/** Failures by which a skill shows that something is wrong with it. */
+const FAULTS: ReadonlySet<string> = new Set(['skill-crashed', 'skill-output-invalid', 'skill-output-too-large']);
+
+/**
+ * Starts a child once there is room. It is ready when its live surface is the approved one; one that
+ * differs, then or whenever it says that a list changed, ends it and is reported.
+ */
+export function startChild(parts: ChildParts, { skill, user, room, failed }: ChildOrder): Child {
+  const { clock, limits, events } = parts;
+  const label = `${skill.name}@${skill.version}`;
+  const startedAt = clock.now();
+  const aborting = new AbortController();
+  let pid = 0;
+  let state: 'starting' | 'ready' | 'stopping' = 'starting';
+  let calls = 0;
+  let lastUsed = startedAt;
+  /** Why it is to end, once the hub has decided so. */
+  let ordered: string | undefined;
+  let faulty = false;
+  let stopTimer = (): void => undefined;
+  let checking: Promise<void> | undefined;
+  let checkAgain = false;
+
+  const ready = start();
+  const gone = watch();
+
+  async function start(): Promise<Connection> {
+    await room;
+    throwIfOrdered();
+    const plan = await skill.plan(user);
+    throwIfOrdered();
+    const connection = await connect(
+      parts,
+      { plan, protocol: skill.protocol, check: compare, signal: aborting.signal },
+      { spawned: (id) => (pid = id), listChanged: recheck },
+    );
+    events.started({ skill: skill.name, version: skill.version, user, pid });
+    if (state === 'starting') state = 'ready';
+    whenIdle();
+    return connection;
+  }
+
+  function throwIfOrdered(): void {
+    if (ordered !== undefined) throw stopped(skill, ordered);
+  }
+
+  async function compare(session: Session): Promise<void> {
+    const live = await surfaceOf(session, { label, clock, timeoutMs: limits.startTimeoutMs });
+    const approved = skill.surface;
+    // What SKILL.md says is no server's word; the package's digest answers for it.
+    const differences = diffSurface(approved, approved.skill === undefined ? live : { ...live, skill: approved.skill });
+    if (differences.length === 0) return;
+    ordered ??= 'its surface is not the approved one';
+    events.surfaceChanged({ skill: skill.name, version: skill.version, differences });
+    throw new AppError('skill-quarantined', {
+      detail: `${skill.name} ${skill.version} no longer says what was approved, and was ended.`,
+      data: { differences: differences.map((difference) => difference.path).slice(0, MAX_DIFFERENCES) },
+    });
+  }
+
+  /** One comparison at a time, however often the skill says so. */
+  function recheck(): void {
+    checkAgain = checking !== undefined;
+    checking ??= recheckOnce().finally(() => {
+      checking = undefined;
+      if (checkAgain) recheck();
+    });
+  }
+
+  async function recheckOnce(): Promise<void> {
+    const connection = await ready.catch(() => undefined);
+    if (connection === undefined || state === 'stopping') return;
+    await compare(connection.session).catch((error: unknown) => kill(asAppError(error)));
+  }
+
+  async function watch(): Promise<void> {
+    try {
+      const connection = await ready;
+      const { message } = await connection.ended;
+      events.stopped({ skill: skill.name, version: skill.version, user, pid, reason: ordered ?? message });
+    } catch {
+      // Only what the process did counts against the skill, not what kept it from being made.
+      if (pid !== 0) fault();
+    }
+    state = 'stopping';
+    stopTimer();
+  }
+
+  function fault(): void {
+    if (faulty || ordered !== undefined) return;
+    faulty = true;
+    failed();
+  }
+
+  async function request({ method, params, signal, onProgress }: SkillRequest): Promise<Record<string, unknown>> {
+    calls += 1;
+    stopTimer();
+    try {
+      const { session } = await unlessAborted(ready, signal, skill.name);
+      return await session.request({
+        method,
+        params,
+        signal,
+        timeoutMs: skill.timeoutMs,
+        ...(onProgress === undefined ? {} : { onProgress }),
+      });
+    } catch (error) {
+      const { code } = asAppError(error);
+      if (FAULTS.has(code)) fault();
+      // It was told to stop and may hang: whoever calls next gets a new one.
+      if (code === 'skill-timeout') retire('a call took too long');
+      throw error;
+    } finally {
+      calls -= 1;
+      lastUsed = clock.now();
+      whenIdle();
+    }
+  }
+
+  function whenIdle(): void {
+    if (calls > 0) return;
+    stopTimer();
+    if (ordered !== undefined) void end(ordered);
+    else if (state === 'ready') stopTimer = clock.after(limits.idleStopMs, () => retire('it was idle'));
+  }
+
+  function retire(reason: string): void {
+    if (state === 'stopping') return;
+    ordered ??= reason;
+    state = 'stopping';
+    stopTimer();
+    if (calls === 0) void end(reason);
+    else stopTimer = clock.after(limits.drainMs, () => void kill(stopped(skill, reason)));
+  }
+
+  async function end(reason: string): Promise<void> {
+    const connection = await ready.catch(() => undefined);
+    await connection?.end(stopped(skill, reason));
+  }
+
+  async function kill(reason: AppError): Promise<void> {
+    ordered ??= reason.message;
+    state = 'stopping';
+    stopTimer();
+    aborting.abort(reason);
+    const connection = await ready.catch(() => undefined);
+    await connection?.kill(reason);
+    await gone;
+  }
+
+  return {
+    skill,
+    user,
+    startedAt,
+    pid: () => pid,
+    state: () => state,
+    calls: () => calls,
+    lastUsed: () => lastUsed,
+    request,
+    retire,
+    kill,
+    gone,
+  };
+}
+
+/** The failure of calls whose child was ended on purpose. */
+export function stopped(skill: { name: string }, reason: string): AppError {
+  return new AppError('skill-crashed', { detail: `${skill.name} was stopped: ${reason}.` });
+}
+
+/** Lets one caller stop waiting for a start that others still wait for. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, skill: string): Promise<T> {
+  if (signal.aborted) throw cancelled(skill);
+  let release = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const abort = (): void => reject(cancelled(skill));
+    signal.addEventListener('abort', abort, { once: true });
+    release = () => signal.removeEventListener('abort', abort);
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    release();
+  }
+}

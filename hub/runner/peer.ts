@@ -1,0 +1,226 @@
+import { AppError } from '../../protocol/errors.ts';
+import type { Clock } from '../clock.ts';
+import { notMcp, type Pipe } from './pipe.ts';
+import type { SkillProgress } from './runner.ts';
+
+const METHOD_NOT_FOUND = -32601;
+/** Messages in one JSON-RPC batch, which MCP 2025-03-26 allows. */
+const MAX_BATCH = 100;
+/** Of a skill's own error text. */
+const MAX_ERROR_CHARS = 2_000;
+
+export interface PeerRequest {
+  method: string;
+  params: Record<string, unknown>;
+  signal?: AbortSignal;
+  onProgress?: (progress: SkillProgress) => void;
+  timeoutMs: number;
+}
+
+/**
+ * The hub's end of a JSON-RPC conversation with a skill. Results are handed on as they came: the hub
+ * relays skills and must not lose what it does not know.
+ */
+export interface Peer {
+  /** @throws AppError `skill-error`, `skill-timeout`, `call-cancelled`, `skill-busy`, and whatever `fail` was given. */
+  request(request: PeerRequest): Promise<Record<string, unknown>>;
+  notify(method: string, params?: Record<string, unknown>): void;
+  /** Takes one message from the skill. */
+  receive(message: unknown): void;
+  /** Ends the conversation: everything in flight, and whatever is asked later, fails with this. */
+  fail(error: AppError): void;
+}
+
+interface Waiting {
+  resolve(result: Record<string, unknown>): void;
+  reject(error: AppError): void;
+  onProgress: PeerRequest['onProgress'];
+}
+
+/** Makes the hub's end of the conversation; `meta` goes into the `_meta` of everything it sends. */
+export function createPeer({
+  pipe,
+  skill,
+  clock,
+  graceMs,
+  meta,
+  notified,
+  broken,
+  unsettled,
+}: {
+  pipe: Pipe;
+  skill: string;
+  clock: Clock;
+  /** How long an answer to a cancelled request is waited for. */
+  graceMs: number;
+  meta: Readonly<Record<string, unknown>>;
+  notified: (method: string, params: Record<string, unknown>) => void;
+  broken: (error: AppError) => void;
+  /** A cancelled request has not been answered in time: the skill may have stopped it, or hang. */
+  unsettled: () => void;
+}): Peer {
+  const waiting = new Map<number, Waiting>();
+  /** Requests that were given up, with the way to stop watching for their answer. */
+  const abandoned = new Map<number, () => void>();
+  let lastId = 0;
+  let failure: AppError | undefined;
+
+  async function request({ method, params, signal, onProgress, timeoutMs }: PeerRequest) {
+    if (failure !== undefined) throw failure;
+    if (signal?.aborted === true) throw cancelled(skill);
+    lastId += 1;
+    const id = lastId;
+    const progressToken = onProgress === undefined ? {} : { progressToken: id };
+    pipe.send({ jsonrpc: '2.0', id, method, params: withMeta(params, { ...meta, ...progressToken }) });
+
+    let release = (): void => undefined;
+    try {
+      return await new Promise<Record<string, unknown>>((resolve, reject) => {
+        waiting.set(id, { resolve, reject, onProgress });
+        const giveUp = (error: AppError): void => {
+          abandon(id, error.message);
+          reject(error);
+        };
+        const cancel = (): void => giveUp(cancelled(skill));
+        const stopTimer = clock.after(timeoutMs, () => giveUp(tooSlow(skill, method, timeoutMs)));
+        signal?.addEventListener('abort', cancel, { once: true });
+        release = () => {
+          stopTimer();
+          signal?.removeEventListener('abort', cancel);
+        };
+      });
+    } finally {
+      release();
+    }
+  }
+
+  function abandon(id: number, reason: string): void {
+    waiting.delete(id);
+    const watch = clock.after(graceMs, () => {
+      abandoned.delete(id);
+      unsettled();
+    });
+    abandoned.set(id, watch);
+    try {
+      notify('notifications/cancelled', { requestId: id, reason });
+    } catch {
+      // A skill that reads nothing can't be told; the grace period ends it.
+    }
+  }
+
+  function notify(method: string, params: Record<string, unknown> = {}): void {
+    if (failure !== undefined) return;
+    pipe.send({ jsonrpc: '2.0', method, params: withMeta(params, meta) });
+  }
+
+  // Messages are taken apart by hand, not by schemas: this is the hot path of every call.
+  function receive(message: unknown): void {
+    if (failure !== undefined) return;
+    if (Array.isArray(message) && message.length <= MAX_BATCH) {
+      for (const part of message) receiveOne(part);
+    } else receiveOne(message);
+  }
+
+  function receiveOne(message: unknown): void {
+    if (!isObject(message) || message['jsonrpc'] !== '2.0') return protocolFault();
+    const { id, method } = message;
+    if (typeof method === 'string') {
+      const params = isObject(message['params']) ? message['params'] : {};
+      if (id === undefined) return notification(method, params);
+      if (typeof id === 'string' || typeof id === 'number') return answer(id, method);
+    } else if (typeof id === 'number' && ('result' in message || 'error' in message)) return response(id, message);
+    else if (id === null && 'error' in message) return;
+    protocolFault();
+  }
+
+  function protocolFault(): void {
+    broken(notMcp(skill, 'sent JSON that is not a JSON-RPC message'));
+  }
+
+  function response(id: number, message: Record<string, unknown>): void {
+    abandoned.get(id)?.();
+    abandoned.delete(id);
+    const caller = waiting.get(id);
+    waiting.delete(id);
+    if (caller === undefined) return;
+    if ('error' in message) caller.reject(ofSkill(skill, message['error']));
+    else if (isObject(message['result'])) caller.resolve(message['result']);
+    else caller.reject(notMcp(skill, 'answered with a result that is not an object'));
+  }
+
+  /** The hub declares no client capabilities to skills, so beside `ping` a skill has nothing to ask of it. */
+  function answer(id: string | number, method: string): void {
+    const outcome =
+      method === 'ping'
+        ? { result: {} }
+        : { error: { code: METHOD_NOT_FOUND, message: `This client does not offer ${method.slice(0, 100)}.` } };
+    try {
+      pipe.send({ jsonrpc: '2.0', id, ...outcome });
+    } catch (error) {
+      broken(error as AppError);
+    }
+  }
+
+  function notification(method: string, params: Record<string, unknown>): void {
+    if (method !== 'notifications/progress') return notified(method, params);
+    const { progressToken, progress, total, message } = params;
+    const caller = typeof progressToken === 'number' ? waiting.get(progressToken) : undefined;
+    if (caller?.onProgress === undefined || typeof progress !== 'number') return;
+    caller.onProgress({
+      progress,
+      ...(typeof total === 'number' ? { total } : {}),
+      ...(typeof message === 'string' ? { message } : {}),
+    });
+  }
+
+  return {
+    request,
+    notify,
+    receive,
+    fail(error) {
+      if (failure !== undefined) return;
+      failure = error;
+      for (const stopWatching of abandoned.values()) stopWatching();
+      abandoned.clear();
+      for (const caller of waiting.values()) caller.reject(error);
+      waiting.clear();
+    },
+  };
+}
+
+function withMeta(params: Record<string, unknown>, meta: Record<string, unknown>): Record<string, unknown> {
+  const own = isObject(params['_meta']) ? params['_meta'] : {};
+  const merged = { ...own, ...meta };
+  return Object.keys(merged).length === 0 ? params : { ...params, _meta: merged };
+}
+
+function ofSkill(skill: string, error: unknown): AppError {
+  const { code, message, data } = isObject(error) ? error : {};
+  const text = typeof message === 'string' ? message.slice(0, MAX_ERROR_CHARS) : 'no message';
+  return new AppError('skill-error', {
+    detail: `${skill} answered with an error: ${text}`,
+    data: {
+      rpc: {
+        code: Number.isSafeInteger(code) ? code : -32603,
+        message: text,
+        ...(data === undefined ? {} : { data }),
+      },
+    },
+  });
+}
+
+function tooSlow(skill: string, method: string, timeoutMs: number): AppError {
+  return new AppError('skill-timeout', {
+    detail: `${skill} did not finish ${method} within ${timeoutMs} ms. Whether it took effect is not known.`,
+  });
+}
+
+/** The failure of a call that its client has given up. */
+export function cancelled(skill: string): AppError {
+  return new AppError('call-cancelled', { detail: `The call to ${skill} was cancelled.` });
+}
+
+/** A JSON object: not null, not an array. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,105 @@
+import type { Surface } from '../../protocol/surface.ts';
+import type { SandboxPlan } from '../sandbox/sandbox.ts';
+
+/** An approved skill version as the runner needs it. */
+export interface RunnableSkill {
+  name: string;
+  version: string;
+  /** The one MCP revision the server speaks, from the manifest. */
+  protocol: string;
+  /** Changes with every change of grants, bindings or version: a child of another epoch is not reused. */
+  epoch: string;
+  /** What was approved; the live surface must equal it. */
+  surface: Surface;
+  /** Longest time for one call, from the grant. */
+  timeoutMs: number;
+  /** Makes the plan for a start, after re-checking the installed files. Throws what start must fail with. */
+  plan(user: string): Promise<SandboxPlan>;
+}
+
+export interface SkillRequest {
+  method: string;
+  params: Record<string, unknown>;
+  signal: AbortSignal;
+  onProgress?: (progress: SkillProgress) => void;
+}
+
+export interface SkillProgress {
+  progress: number;
+  total?: number;
+  message?: string;
+}
+
+export interface RunningSkill {
+  skill: string;
+  version: string;
+  user: string;
+  /** On the host; 0 while the process is being made. */
+  pid: number;
+  startedAt: string;
+  /** In flight now. */
+  calls: number;
+  state: 'starting' | 'ready' | 'stopping';
+}
+
+/** Owns every child process of the hub. */
+export interface Runner {
+  /**
+   * Sends one request to the skill's child of this user, starting it when needed, and answers with the raw result.
+   * Aborting the signal cancels in the skill, too.
+   * @throws AppError `skill-start-failed`, `skill-crashed`, `skill-timeout`, `skill-output-invalid`,
+   *   `skill-output-too-large`, `skill-busy`, `skill-quarantined`, `skill-error` (with the JSON-RPC
+   *   error in `data.rpc`), `call-cancelled`, `unavailable` once closed, and what `plan` or the sandbox throws.
+   */
+  request(skill: RunnableSkill, user: string, request: SkillRequest): Promise<Record<string, unknown>>;
+  running(): readonly RunningSkill[];
+  /** Ends all children of a skill; calls in flight fail with `skill-crashed` naming the reason. */
+  stop(skill: string, reason: string): Promise<void>;
+  /** Ends all children and starts no more. */
+  close(): Promise<void>;
+}
+
+/** What the runner tells the hub. */
+export interface RunnerEvents {
+  started(event: { skill: string; version: string; user: string; pid: number }): void;
+  stopped(event: { skill: string; version: string; user: string; pid: number; reason: string }): void;
+  /** The live surface is not the approved one; the runner has ended the child. */
+  surfaceChanged(event: {
+    skill: string;
+    version: string;
+    differences: readonly { path: string; before?: unknown; after?: unknown }[];
+  }): void;
+}
+
+/** Bounds of the runner, all of them deliberate: a skill can't take more than this, whatever it does. */
+export interface RunnerLimits {
+  /** Child processes at once, over all skills and users. */
+  maxChildren: number;
+  /** Calls in flight at one child. */
+  maxConcurrentPerChild: number;
+  /** A child without a call for so long is ended. */
+  idleStopMs: number;
+  /** From the start of the process until its surface is known. */
+  startTimeoutMs: number;
+  /** For a child to end by itself once its input is closed, and to show a sign of life after a cancelled call. */
+  graceMs: number;
+  /** For calls in flight at a child that gets no new ones. */
+  drainMs: number;
+  /** Wait before a start after the second crash in a row; doubles with each further one. */
+  firstBackoffMs: number;
+  maxBackoffMs: number;
+  /** One message of a skill, in bytes. */
+  maxMessageBytes: number;
+}
+
+export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
+  maxChildren: 64,
+  maxConcurrentPerChild: 64,
+  idleStopMs: 300_000,
+  startTimeoutMs: 20_000,
+  graceMs: 2_000,
+  drainMs: 10_000,
+  firstBackoffMs: 1_000,
+  maxBackoffMs: 60_000,
+  maxMessageBytes: 16 * 1024 * 1024,
+};

@@ -1,0 +1,103 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Permissions } from '../../protocol/permissions.ts';
+
+/**
+ * What one sandboxed process gets, as data: everything not named here does not exist for it.
+ * Made by `plan.ts` from granted permissions, never from anything a skill says at run time.
+ */
+export interface SandboxPlan {
+  /** For process listings and log lines, such as `dev.berth/files@1.0.0`. */
+  label: string;
+  /** The unpacked package on the host; `/skill` inside, read-only, the working directory. */
+  packageDir: string;
+  runtime: SandboxRuntime;
+  /** Granted folders: absolute host path, absolute path inside. */
+  mounts: readonly SandboxMount[];
+  /** Paths inside that are fresh, bounded tmpfs folders (surface capture: `/workspace`, `/data`). */
+  scratch: readonly string[];
+  /** The whole environment beside PATH, HOME, TMPDIR and LANG. */
+  env: Readonly<Record<string, string>>;
+  /** Programs outside the package that the grant names, as bare names looked up on the hub's PATH. */
+  programs: readonly string[];
+  /** Hosts that the grant names. Not empty means that the driver must be able to filter them. */
+  network: Permissions['network'];
+  limits: { memoryMb: number; cpus: number; pids: number; diskMb: number };
+}
+
+export interface SandboxRuntime {
+  kind: 'node' | 'python' | 'binary';
+  /** Relative to `/skill`. */
+  entry: string;
+  args: readonly string[];
+}
+
+export interface SandboxMount {
+  source: string;
+  target: string;
+  mode: 'r' | 'rw';
+}
+
+/** What a driver can hold a skill to. What a plan needs and the driver lacks is refused. */
+export const CAPABILITIES = [
+  'files',
+  'network',
+  'hostFilter',
+  'syscalls',
+  'memory',
+  'cpu',
+  'pids',
+  'disk',
+  'subprocess',
+] as const;
+export type Capability = (typeof CAPABILITIES)[number];
+
+export interface SandboxedProcess {
+  /** Process id on the host of the outermost process; killing its group ends the whole tree. */
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles once, when every process of the sandbox is gone. Never rejects. */
+  readonly exited: Promise<SandboxExit>;
+  /** Ends the whole process tree; resolves when it is gone. Safe to call twice. */
+  kill(): Promise<void>;
+}
+
+export interface SandboxExit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** Why, in words, where the driver knows more than the code: `out of memory`. */
+  reason?: string;
+}
+
+/** What `berth doctor` and `info` say about a driver. */
+export interface SandboxReport {
+  driver: string;
+  usable: boolean;
+  /** Why not, and the one command that mends it; empty when usable. */
+  problem?: { detail: string; hint: string };
+  enforces: readonly Capability[];
+  /** Sentences such as "skills run as nobody (65534)". */
+  notes: readonly string[];
+}
+
+export interface SandboxDriver {
+  readonly name: string;
+  /** Looks at the machine once; the result does not change while the hub runs. */
+  report(): Promise<SandboxReport>;
+  /**
+   * Starts the plan's process.
+   * @throws AppError `sandbox-unavailable` when the driver is not usable, `sandbox-cannot-enforce`
+   *   naming the missing capability, `binding-refused` for a mount that may not be granted,
+   *   `skill-start-failed` when the process could not be made.
+   */
+  start(plan: SandboxPlan): Promise<SandboxedProcess>;
+  /** Makes a folder that the sandboxed account owns (a skill's `${data}`), mode 0700. */
+  makeOwned(path: string): Promise<void>;
+  /**
+   * How a granted folder would be held, in one sentence for `info` and `doctor`
+   * ("as the account nobody", "with root's file ownership, without capabilities").
+   * @throws AppError `binding-refused` with a remedy when it cannot be granted in that mode.
+   */
+  describeMount(mount: SandboxMount): Promise<string>;
+}

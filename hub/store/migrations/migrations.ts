@@ -1,0 +1,5 @@
+import type { Migration } from '../../../protocol/node/database.ts';
+import { up as start } from './0001-start.ts';
+
+/** Every step of the hub's schema, in order; forward only. */
+export const hubMigrations: readonly Migration[] = [{ name: '0001-start', up: start }];

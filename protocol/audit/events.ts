@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { digestSchema, type Digest } from '../canonical.ts';
+
+const text = (max: number) => z.string().max(max);
+const name = text(512);
+const sentence = text(2000);
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+const answer = z.enum(['allow', 'ask', 'deny']);
+const by = text(200);
+
+const SKILL = { skill: name, version: text(256) };
+const DECIDED_ON = { approval: text(100), ...SKILL, digest, signer: text(2048) };
+
+/** Everything that an audit log records. What a record holds must make sense to a person years later. */
+export const auditEventSchema = z.discriminatedUnion('event', [
+  /** Written, and on disk, before anything happens. */
+  z.strictObject({
+    event: z.literal('call.decided'),
+    call: text(100),
+    /** On whose behalf: `user` comes from the client's token, `agent` is only for display. */
+    principal: z.strictObject({ user: text(200), client: text(200), agent: text(200).optional() }),
+    ...SKILL,
+    what: z.enum(['tool', 'prompt', 'resource', 'completion']),
+    /** Of the tool or prompt, or the URI of the resource. */
+    name: text(4096),
+    argumentsDigest: digest,
+    /** The arguments as a person reads them: redacted and shortened. */
+    arguments: text(16_000).optional(),
+    answer,
+    reasons: z.array(z.strictObject({ rule: text(500), text: sentence })).max(100),
+    /** Ids of the grants under which it runs. */
+    grants: z.array(text(100)).max(1000),
+  }),
+  z.strictObject({
+    event: z.literal('call.finished'),
+    call: text(100),
+    skill: name,
+    name: text(4096),
+    /** `unknown`: the hub stopped meanwhile; it may or may not have had its effect. */
+    outcome: z.enum(['ok', 'error', 'cancelled', 'timeout', 'crashed', 'unknown']),
+    durationMs: z.number().nonnegative(),
+    resultDigest: digest.optional(),
+    /** Of the result. */
+    bytes: z.int().nonnegative().optional(),
+    detail: sentence.optional(),
+  }),
+
+  z.strictObject({ event: z.literal('install.proposed'), ...DECIDED_ON }),
+  z.strictObject({
+    event: z.literal('install.approved'),
+    ...DECIDED_ON,
+    /** What was granted, as sentences. */
+    grants: z.array(sentence).max(1000),
+    tools: z.array(z.strictObject({ name, answer })).max(10_000),
+    by,
+  }),
+  z.strictObject({
+    event: z.literal('install.denied'),
+    approval: text(100),
+    ...SKILL,
+    by,
+    reason: sentence.optional(),
+  }),
+  z.strictObject({
+    event: z.literal('upgrade.waiting'),
+    approval: text(100),
+    ...SKILL,
+    /** The version that goes on serving. */
+    serving: text(256),
+    /** What the new version wants beyond it, as sentences. */
+    wants: z.array(sentence).max(1000),
+  }),
+
+  z.strictObject({ event: z.literal('skill.started'), ...SKILL, user: text(200), pid: z.int().optional() }),
+  z.strictObject({
+    event: z.literal('skill.stopped'),
+    ...SKILL,
+    user: text(200),
+    pid: z.int().optional(),
+    reason: sentence,
+  }),
+  z.strictObject({
+    event: z.literal('skill.quarantined'),
+    ...SKILL,
+    reason: sentence,
+    /** Places that differ from what was approved. */
+    differences: z.array(text(4096)).max(1000),
+  }),
+  z.strictObject({
+    event: z.literal('skill.removed'),
+    ...SKILL,
+    /** Whether what the skill had kept for its users went, too. */
+    data: z.boolean(),
+    by,
+  }),
+
+  z.strictObject({ event: z.literal('grant.revoked'), grant: text(100), skill: name, sentence, by }),
+  z.strictObject({
+    event: z.literal('tool.answer-changed'),
+    skill: name,
+    tool: name,
+    before: answer,
+    answer,
+    by,
+  }),
+  z.strictObject({ event: z.literal('secret.used'), skill: name, secret: name, user: text(200) }),
+
+  z.strictObject({ event: z.literal('client.added'), client: text(200), user: text(200), by }),
+  z.strictObject({ event: z.literal('client.removed'), client: text(200), user: text(200), by }),
+
+  /** `unfinished`: calls of the run before that were decided and had no end; they are closed as unknown. */
+  z.strictObject({ event: z.literal('hub.started'), unfinished: z.array(text(100)).max(100_000) }),
+  z.strictObject({ event: z.literal('hub.stopped') }),
+  z.strictObject({ event: z.literal('registry.pinned'), registry: text(2048), keyId: text(100) }),
+]);
+
+/** One thing that happened or was decided. */
+export type AuditEvent = z.infer<typeof auditEventSchema>;
+
+/** An event and when it happened (RFC 3339, UTC). */
+export type AuditEntry = AuditEvent & { time: string };
+
+/** An event in its place in the chain. */
+export type AuditRecord = AuditEntry & {
+  /** From 1, without gaps. */
+  seq: number;
+  /** `hash` of the record before. */
+  previous: Digest;
+  /** Over the canonical JSON of the record without this member. */
+  hash: Digest;
+};
+
+const placeSchema = z.looseObject({
+  seq: z.int().positive(),
+  time: z.iso.datetime(),
+  previous: digestSchema,
+  hash: digestSchema,
+});
+
+/** A record as read back, for showing it; whether it is the one that was written only `verifyChain` can say. */
+export const auditRecordSchema: z.ZodType<AuditRecord> = placeSchema.transform((record, context) => {
+  const { seq, time, previous, hash, ...rest } = record;
+  const event = auditEventSchema.safeParse(rest);
+  if (event.success) return { ...event.data, seq, time, previous, hash };
+  for (const { path, message } of event.error.issues) context.addIssue({ code: 'custom', path, message });
+  return z.NEVER;
+});

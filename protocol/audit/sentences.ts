@@ -1,0 +1,120 @@
+import type { AuditEvent, AuditRecord } from './events.ts';
+
+/** A record as one sentence for a person: one line, without control characters, whoever wrote the parts. */
+export function describeRecord(record: AuditRecord): string {
+  return sentenceOf(record)
+    .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
+    .trim();
+}
+
+function sentenceOf(record: AuditRecord): string {
+  switch (record.event) {
+    case 'call.decided':
+      return sentenceOfDecision(record);
+    case 'call.finished':
+      return sentenceOfEnd(record);
+    case 'install.proposed':
+      return `${record.skill} ${record.version}, signed by ${record.signer}, waits for approval (${record.approval})`;
+    case 'install.approved':
+      return `${record.by} approved ${record.skill} ${record.version}: ${listOf(record.grants, 'no permissions')}; ${toolsOf(record.tools)}`;
+    case 'install.denied':
+      return `${record.by} refused ${record.skill} ${record.version}${because(record.reason)}`;
+    case 'upgrade.waiting':
+      return `${record.skill} ${record.version} wants more than ${record.serving}, which goes on serving (${record.approval}): ${listOf(record.wants, 'another surface')}`;
+    case 'skill.started':
+      return `${record.skill} ${record.version} started for ${record.user}${process(record.pid)}`;
+    case 'skill.stopped':
+      return `${record.skill} ${record.version} stopped for ${record.user}${process(record.pid)}: ${record.reason}`;
+    case 'skill.quarantined':
+      return `${record.skill} ${record.version} was quarantined: ${record.reason} (${listOf(record.differences, 'no details')})`;
+    case 'skill.removed':
+      return `${record.by} removed ${record.skill} ${record.version}, ${record.data ? 'with' : 'but kept'} what it had stored`;
+    case 'grant.revoked':
+      return `${record.by} took a permission back from ${record.skill}: ${record.sentence}`;
+    case 'tool.answer-changed':
+      return `${record.by} changed ${record.tool} of ${record.skill} from ${record.before} to ${record.answer}`;
+    case 'secret.used':
+      return `${record.skill} was handed the secret ${record.secret} for ${record.user}`;
+    case 'client.added':
+      return `${record.by} added the client ${record.client}, which acts for ${record.user}`;
+    case 'client.removed':
+      return `${record.by} removed the client ${record.client}, which acted for ${record.user}`;
+    case 'hub.started':
+      return record.unfinished.length === 0
+        ? 'The hub started'
+        : `The hub started; ${count(record.unfinished.length, 'call')} of the last run never ended, outcome unknown`;
+    case 'hub.stopped':
+      return 'The hub stopped';
+    case 'registry.pinned':
+      return `The hub trusts the registry ${record.registry} from now on, by its key ${record.keyId}`;
+  }
+}
+
+type Event<Name extends AuditEvent['event']> = Extract<AuditEvent, { event: Name }>;
+
+const DID = {
+  tool: ['called', 'wanted to call'],
+  prompt: ['took the prompt', 'wanted the prompt'],
+  resource: ['read', 'wanted to read'],
+  completion: ['asked for completions of', 'wanted completions of'],
+} as const;
+
+const ANSWERED = { allow: 'allowed', ask: 'not done, it needs an approval', deny: 'denied' } as const;
+
+function sentenceOfDecision(record: Event<'call.decided'>): string {
+  const { user, client, agent } = record.principal;
+  const who = `${client} (${agent === undefined ? user : `${user}, agent ${agent}`})`;
+  const did = DID[record.what][record.answer === 'allow' ? 0 : 1];
+  const why = because(record.reasons.map((reason) => reason.text).join('; '));
+  return `${who} ${did} ${record.name} on ${record.skill} ${record.version}: ${ANSWERED[record.answer]}${why}`;
+}
+
+function sentenceOfEnd(record: Event<'call.finished'>): string {
+  const what = `${record.name} on ${record.skill}`;
+  const time =
+    record.durationMs < 1000
+      ? `${Math.round(record.durationMs)} ms`
+      : `${(record.durationMs / 1000).toFixed(1)} s`;
+  const detail = because(record.detail);
+  switch (record.outcome) {
+    case 'ok':
+      return `${what} finished in ${time}${record.bytes === undefined ? '' : ` with ${count(record.bytes, 'byte')}`}`;
+    case 'error':
+      return `${what} failed after ${time}${detail}`;
+    case 'cancelled':
+      return `${what} was cancelled after ${time}`;
+    case 'timeout':
+      return `${what} took too long and was stopped after ${time}`;
+    case 'crashed':
+      return `${what} ended after ${time} because the skill stopped${detail}`;
+    case 'unknown':
+      return `${what} has an unknown outcome${detail}`;
+  }
+}
+
+function toolsOf(tools: Event<'install.approved'>['tools']): string {
+  const named = (answer: 'allow' | 'ask' | 'deny', word: string) => {
+    const names = tools.filter((tool) => tool.answer === answer).map((tool) => tool.name);
+    return names.length === 0 ? [] : [`${word} ${names.join(', ')}`];
+  };
+  return listOf(
+    [...named('allow', 'allows'), ...named('ask', 'asks before'), ...named('deny', 'denies')],
+    'no tools',
+  );
+}
+
+function listOf(parts: readonly string[], none: string): string {
+  return parts.length === 0 ? none : parts.join('; ');
+}
+
+function because(reason: string | undefined): string {
+  return reason === undefined || reason === '' ? '' : ` \u2013 ${reason.replace(/\.$/, '')}`;
+}
+
+function process(pid: number | undefined): string {
+  return pid === undefined ? '' : ` (process ${pid})`;
+}
+
+function count(many: number, unit: string): string {
+  return `${many} ${unit}${many === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,158 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { CompiledQuery, Kysely, SqliteDialect, SqliteDriver, sql, type DatabaseConnection } from 'kysely';
+import { AppError } from '../errors.ts';
+
+/** One step forward of a schema. Once released it is never edited; there is no way back. */
+export interface Migration {
+  /** `0001-what-it-does`; the order of the names is the order of the steps. */
+  name: string;
+  up(query: Kysely<unknown>): Promise<void>;
+}
+
+/** An open database file, with every migration applied. */
+export interface Database<Schema> {
+  query: Kysely<Schema>;
+  /**
+   * The same connection, synchronous, for the few places where a write must be on disk before the
+   * next line. Not for use while a `query.transaction()` may be open: it would join it.
+   */
+  raw: Sqlite.Database;
+  close(): Promise<void>;
+}
+
+/** How long a statement waits for another process that writes to the same file. */
+const BUSY_TIMEOUT_MS = 5_000;
+
+/**
+ * Opens a SQLite file (made with mode 0600 if new): write-ahead log, every commit on disk before it
+ * is answered, foreign keys on, and brings its schema up to date. `:memory:` works too.
+ * Fails with `data-newer` when the file knows migrations that this code doesn't, `data-damaged`
+ * when it is no database, `no-space` when the disk is full.
+ */
+export async function openDatabase<Schema>(
+  path: string,
+  { migrations }: { migrations: readonly Migration[] },
+): Promise<Database<Schema>> {
+  const raw = openFile(path);
+  const query = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect({ database: raw }) });
+  try {
+    await migrate(query as Kysely<unknown>, path, migrations);
+  } catch (error) {
+    raw.close();
+    throw error;
+  }
+  return { query, raw, close: () => query.destroy() };
+}
+
+function openFile(path: string): Sqlite.Database {
+  // SQLite gives its side files the mode of the main file, so that one is made first.
+  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
+  const raw = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+  try {
+    raw.pragma('journal_mode = WAL');
+    raw.pragma('synchronous = FULL');
+    raw.pragma('foreign_keys = ON');
+    raw.pragma('trusted_schema = OFF');
+    // So that `insert or replace` meets the triggers that protect history, too.
+    raw.pragma('recursive_triggers = ON');
+  } catch (error) {
+    raw.close();
+    throw damagedOr(error, path);
+  }
+  return raw;
+}
+
+function damagedOr(error: unknown, path: string): unknown {
+  const code = error instanceof Sqlite.SqliteError ? error.code : '';
+  if (!/^SQLITE_(NOTADB|CORRUPT)/.test(code)) return error;
+  return new AppError('data-damaged', {
+    detail: `${path} is not a readable database (${code}).`,
+    hint: 'Put a backup of the file in its place.',
+    cause: error,
+  });
+}
+
+/**
+ * Takes the write lock at `begin`: a transaction that reads first and writes later would otherwise
+ * fail half-way when another process wrote in between.
+ */
+class ImmediateSqliteDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+}
+
+class ImmediateSqliteDialect extends SqliteDialect {
+  readonly #raw: Sqlite.Database;
+
+  constructor({ database }: { database: Sqlite.Database }) {
+    super({ database });
+    this.#raw = database;
+  }
+
+  override createDriver(): ImmediateSqliteDriver {
+    return new ImmediateSqliteDriver({ database: this.#raw });
+  }
+}
+
+interface MigrationTable {
+  migration: { name: string; applied_at: string };
+}
+
+/** All missing steps in one transaction: a crash leaves the old schema whole. */
+async function migrate(
+  anyQuery: Kysely<unknown>,
+  path: string,
+  migrations: readonly Migration[],
+): Promise<void> {
+  const query = anyQuery as Kysely<MigrationTable>;
+  await query.transaction().execute(async (tx) => {
+    await sql`create table if not exists migration (name text primary key, applied_at text not null)`.execute(
+      tx,
+    );
+    const applied = new Set(
+      (await tx.selectFrom('migration').select('name').execute()).map((row) => row.name),
+    );
+    const known = new Set(migrations.map((migration) => migration.name));
+    const unknown = [...applied].filter((name) => !known.has(name));
+    if (unknown.length > 0) {
+      throw new AppError('data-newer', {
+        detail: `${path} has been changed by a newer version of Berth (${unknown.toSorted().join(', ')}).`,
+        hint: 'Start that newer version, or put back a backup made before the upgrade.',
+      });
+    }
+    for (const migration of migrations.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (applied.has(migration.name)) continue;
+      await migration.up(tx as unknown as Kysely<unknown>);
+      await sql`insert into migration (name, applied_at) values (${migration.name}, datetime('now'))`.execute(
+        tx,
+      );
+    }
+  });
+}
+
+/**
+ * Claims a home for this process until `release()` or its end, however it ends: the lock is one of
+ * the kernel's, so a killed process leaves nothing to clean. Fails with `already-running`.
+ */
+export function lockHome(home: string): { release(): void } {
+  const path = join(home, 'lock');
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, 'a', 0o600));
+  const lock = new Sqlite(path, { timeout: 0 });
+  try {
+    lock.exec('begin exclusive');
+  } catch (error) {
+    lock.close();
+    if (!(error instanceof Sqlite.SqliteError) || !error.code.startsWith('SQLITE_BUSY'))
+      throw damagedOr(error, path);
+    throw new AppError('already-running', {
+      detail: `Another Berth process uses ${home}.`,
+      hint: 'Stop it, or choose another home with BERTH_HOME.',
+      cause: error,
+    });
+  }
+  return { release: () => lock.close() };
+}

@@ -1,0 +1,436 @@
+import { randomUUID } from 'node:crypto';
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { z } from 'zod';
+import { AppError, asAppError, problemOf } from '../errors.ts';
+import { RAW_BYTES, type Route } from '../route.ts';
+import type { Logger } from './logger.ts';
+
+/** Bounds on what a request may hold. */
+export interface HttpLimits {
+  /** Bytes of a JSON body. */
+  bodyBytes: number;
+  /** Nested objects and arrays in a JSON body. */
+  bodyDepth: number;
+}
+
+export const DEFAULT_HTTP_LIMITS: HttpLimits = { bodyBytes: 1_048_576, bodyDepth: 64 };
+
+/** Which Host and Origin headers are the server's own; everything else is refused (DNS rebinding). */
+export interface OwnNames {
+  /** Host names by which clients reach the port it listens on. */
+  hosts: readonly string[];
+  /** Origins of proxies in front of it, such as `https://skills.example.com`. */
+  origins: readonly string[];
+}
+
+export const LOOPBACK_NAMES: OwnNames = { hosts: ['127.0.0.1', 'localhost', '[::1]'], origins: [] };
+
+/** One request and its reply; both belong to this exchange alone. */
+export interface Exchange {
+  request: Request;
+  response: Response;
+}
+
+/** What a handler gets: everything parsed, nothing raw but the exchange itself. */
+export interface Call<Params, Query, Body, Caller> extends Exchange {
+  params: Params;
+  query: Query;
+  body: Body;
+  caller: Caller;
+  /** Aborts when the client hangs up. */
+  signal: AbortSignal;
+  requestId: string;
+}
+
+const REQUEST_ID = 'X-Request-Id';
+
+/** Headers have 10 s to arrive, a whole request 5 minutes; an idle connection is kept 5 s. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 300_000;
+/** How long a client may go on sending a body after it was refused, so that it can read why. */
+const LINGER_MS = 2_000;
+
+/**
+ * An Express application that answers every fault as problem+json (RFC 9457), gives each request an
+ * id, and refuses foreign Host and Origin headers. Routes are added with `mount`; `listen` closes
+ * the list with the answer for unknown addresses.
+ */
+export function createApp({ log, names = LOOPBACK_NAMES }: { log: Logger; names?: OwnNames }): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.set('etag', 'strong');
+  app.set('case sensitive routing', true);
+  app.locals['log'] = log;
+  app.use((request, response, next) => {
+    response.set({
+      [REQUEST_ID]: randomUUID(),
+      'X-Content-Type-Options': 'nosniff',
+      'Cache-Control': 'no-store',
+    });
+    logWhenDone(log, request, response);
+    refuseForeign(request, names);
+    next();
+  });
+  return app;
+}
+
+function logWhenDone(log: Logger, request: Request, response: Response): void {
+  const started = performance.now();
+  response.once('close', () => {
+    const ms = Math.round(performance.now() - started);
+    // The path without the query: what people search for is nobody's business.
+    const { method, path } = request;
+    const finished = {
+      requestId: requestIdOf(response),
+      method,
+      path,
+      status: response.statusCode,
+      ms,
+    };
+    log.debug(finished, response.writableFinished ? 'answered' : 'hung up');
+  });
+}
+
+function refuseForeign(request: Request, names: OwnNames): void {
+  const port = request.socket.localPort;
+  // A Unix socket is reached by file permission; no browser and no DNS name leads there.
+  if (port === undefined) return;
+  const origins = new Set([...names.hosts.map((host) => `http://${host}:${port}`), ...names.origins]);
+  const hosts = new Set([...origins].map((origin) => hostOf(origin)));
+  const { host, origin } = request.headers;
+  const hostIsOwn = host !== undefined && hosts.has(withPort(host.toLowerCase()));
+  if (hostIsOwn && (origin === undefined || origins.has(origin))) return;
+  throw new AppError('host-refused', {
+    detail: hostIsOwn
+      ? 'This Origin is not one of this server.'
+      : 'This Host header does not name this server.',
+    hint: 'Use the address that the server printed, or add this one to its configuration.',
+  });
+}
+
+function hostOf(origin: string): string {
+  const { protocol, host } = new URL(origin);
+  return withPort(host, protocol === 'https:' ? '443' : '80');
+}
+
+function withPort(host: string, port = '80'): string {
+  return /:\d+$/.test(host) ? host : `${host}:${port}`;
+}
+
+function requestIdOf(response: Response): string {
+  return String(response.getHeader(REQUEST_ID));
+}
+
+/** How a route is served besides its handler. */
+export interface MountOptions<Caller> {
+  /**
+   * Says who calls; `undefined` is nobody in particular, which only open routes accept. Asked for
+   * every request before its body is read. A place for rate limits, too.
+   */
+  authenticate?: (exchange: Exchange) => Promise<Caller>;
+  limits?: Partial<HttpLimits>;
+}
+
+/**
+ * Serves one route of a contract: who calls, then the input parsed by the route's schemas, then the
+ * handler, whose answer is sent as JSON in the route's reply shape (fields the shape doesn't name
+ * stay here). A handler of a `RAW_BYTES` reply writes the response itself.
+ */
+export function mount<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+  Caller = undefined,
+>(
+  app: Express,
+  route: Route<P, Q, B, R>,
+  { authenticate, limits }: MountOptions<Caller>,
+  handler: (call: Call<z.output<P>, z.output<Q>, z.output<B>, Caller>) => Promise<z.input<R>> | z.input<R>,
+): void {
+  if (route.access === 'token' && authenticate === undefined) {
+    throw new Error(`${route.method} ${route.path} needs a caller, but nothing authenticates it.`);
+  }
+  const bounds = { ...DEFAULT_HTTP_LIMITS, ...limits };
+  const serve = async (request: Request, response: Response): Promise<void> => {
+    const caller = await authenticate?.({ request, response });
+    if (route.access === 'token' && caller === undefined) throw notSignedIn();
+    const query =
+      Object.keys(request.query).length === 0 && takesNothing(route.query) ? undefined : request.query;
+    const reply = await handler({
+      params: parseInput(
+        route.params,
+        takesNothing(route.params) ? undefined : { ...request.params },
+        'path',
+      ),
+      query: parseInput(route.query, query, 'query'),
+      body: parseInput(route.body, await readBody(request, response, route.body, bounds), 'body'),
+      caller: caller as Caller,
+      request,
+      response,
+      signal: signalOf(response),
+      requestId: requestIdOf(response),
+    });
+    if (isRaw(route.reply)) return;
+    response.status(route.status).json(route.reply.parse(reply));
+  };
+  app[METHODS[route.method]](route.path, serve);
+}
+
+const METHODS = { GET: 'get', PUT: 'put', POST: 'post', DELETE: 'delete' } as const;
+
+function isRaw(schema: z.ZodType): boolean {
+  return schema === (RAW_BYTES as z.ZodType);
+}
+
+function takesNothing(schema: z.ZodType): boolean {
+  return schema.def.type === 'undefined';
+}
+
+function notSignedIn(): AppError {
+  return new AppError('not-signed-in', {
+    detail: 'This needs a token.',
+    hint: 'Send it as `Authorization: Bearer <token>`.',
+  });
+}
+
+function signalOf(response: Response): AbortSignal {
+  const controller = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished)
+      controller.abort(new AppError('call-cancelled', { detail: 'The client hung up.' }));
+  });
+  return controller.signal;
+}
+
+async function readBody(
+  request: Request,
+  response: Response,
+  schema: z.ZodType,
+  limits: HttpLimits,
+): Promise<unknown> {
+  if (isRaw(schema)) return undefined;
+  const announced =
+    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length']) > 0;
+  if (takesNothing(schema)) {
+    if (announced) throw new AppError('request-invalid', { detail: 'This takes no body.' });
+    return undefined;
+  }
+  if (!announced) return undefined;
+  if (request.is('application/json') !== 'application/json') {
+    throw new AppError('request-invalid', {
+      detail: 'The body must be JSON.',
+      hint: 'Content-Type: application/json',
+    });
+  }
+  const read = express.raw({ limit: limits.bodyBytes, type: () => true });
+  await new Promise<void>((resolve, reject) => {
+    read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error as Error)));
+  });
+  return parseJson(request.body as Uint8Array, limits.bodyDepth);
+}
+
+function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
+  refuseDeepJson(bytes, maxDepth);
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new AppError('request-invalid', { detail: 'The body is not JSON in UTF-8.', cause: error });
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Refuses JSON nested deeper than `maxDepth`, before a parser or a schema recurses into it. */
+export function refuseDeepJson(text: Uint8Array, maxDepth: number): void {
+  let depth = 0;
+  let inString = false;
+  for (let index = 0; index < text.length; index += 1) {
+    const byte = text[index];
+    if (inString) {
+      if (byte === BACKSLASH) index += 1;
+      else if (byte === QUOTE) inString = false;
+    } else if (byte === QUOTE) inString = true;
+    else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > maxDepth)
+        throw new AppError('request-invalid', {
+          detail: `The JSON is nested more than ${maxDepth} levels deep.`,
+        });
+    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
+  }
+}
+
+/** One thing wrong with an input: where, as `body.name`, and what. */
+export interface Fault {
+  path: string;
+  problem: string;
+}
+
+const MAX_FAULTS = 20;
+const MAX_FAULT_CHARS = 200;
+
+function parseInput<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  where: string,
+): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const faults = faultsOf(parsed.error, where);
+  throw new AppError('request-invalid', {
+    detail: faults.map(({ path, problem }) => `${path}: ${problem}`).join('; '),
+    data: { faults },
+  });
+}
+
+/** The faults of an input as data, bounded: they repeat parts of what somebody sent. */
+export function faultsOf(error: z.ZodError, where: string): Fault[] {
+  return error.issues.slice(0, MAX_FAULTS).map(({ path, message }) => ({
+    path: [where, ...path.map(String)].join('.').slice(0, MAX_FAULT_CHARS),
+    problem: message.slice(0, MAX_FAULT_CHARS),
+  }));
+}
+
+/** A server that accepts connections. */
+export interface Listening {
+  /** `http://127.0.0.1:4751`, or `unix:<path>`; no trailing slash. */
+  url: string;
+  /** Stops accepting, lets running requests finish for `graceMs` (3 s), then ends what is left. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Where to listen: port 0 takes any free one. */
+export type ListenAt = { host: string; port: number } | { socketPath: string };
+
+const CLOSE_GRACE_MS = 3_000;
+
+/**
+ * Starts an application made by `createApp`; routes added later are not reached. A socket file that
+ * a dead process left is replaced, so the caller must hold the home's lock. Fails with
+ * `already-running` when the port is taken.
+ */
+export async function listen(app: Express, at: ListenAt): Promise<Listening> {
+  app.use((request: Request) => {
+    throw new AppError('route-not-found', {
+      detail: `There is nothing at ${request.method} ${request.path.slice(0, MAX_FAULT_CHARS)}.`,
+    });
+  });
+  app.use(renderError(app.locals['log'] as Logger));
+  const server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    app,
+  );
+  await bind(server, at);
+  return { url: urlOf(server, at), close: (graceMs = CLOSE_GRACE_MS) => close(server, graceMs) };
+}
+
+function renderError(log: Logger) {
+  return (thrown: unknown, request: Request, response: Response, _next: NextFunction): void => {
+    const error = ofExpress(thrown) ?? asAppError(thrown);
+    const requestId = requestIdOf(response);
+    if (error.code === 'internal') log.error({ requestId, err: thrown }, 'unexpected fault');
+    else if (error.status >= 500) log.warn({ requestId, code: error.code, err: error.cause }, error.message);
+    endUnreadBody(request, response);
+    // Half an answer cannot be taken back; a cut connection is the only honest end of it.
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    if (error.status === 401) response.set('WWW-Authenticate', challengeOf(request));
+    const retryAfter = error.data?.['retryAfterSeconds'];
+    if (typeof retryAfter === 'number') response.set('Retry-After', String(retryAfter));
+    for (const name of ['ETag', 'Content-Range', 'Content-Length', 'Accept-Ranges'])
+      response.removeHeader(name);
+    response.set('Cache-Control', 'no-store');
+    response
+      .status(error.status)
+      .type('application/problem+json')
+      .send(JSON.stringify(problemOf(error, requestId)));
+  };
+}
+
+// RFC 6750 §3: no error code when no credentials came at all.
+function challengeOf(request: Request): string {
+  return request.headers.authorization === undefined
+    ? 'Bearer realm="berth"'
+    : 'Bearer realm="berth", error="invalid_token"';
+}
+
+/** What Express and its body parser throw for a client's fault, in our words. */
+function ofExpress(thrown: unknown): AppError | undefined {
+  if (thrown instanceof AppError || typeof thrown !== 'object' || thrown === null) return undefined;
+  const { status } = thrown as { status?: unknown };
+  if (typeof status !== 'number' || status < 400 || status >= 500) return undefined;
+  if (status === 413) {
+    const { limit } = thrown as { limit?: unknown };
+    return new AppError('request-too-large', {
+      detail: `The body is larger than ${String(limit)} bytes.`,
+      cause: thrown,
+    });
+  }
+  return new AppError('request-invalid', { detail: 'The request cannot be read.', cause: thrown });
+}
+
+/** Lets a refused sender read its answer, but not send for ever. */
+function endUnreadBody(request: Request, response: Response): void {
+  if (request.complete) return;
+  response.once('finish', () => {
+    const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
+    timer.unref();
+    request.once('close', () => clearTimeout(timer));
+    request.resume();
+  });
+}
+
+async function bind(server: Server, at: ListenAt): Promise<void> {
+  if ('socketPath' in at) await rm(at.socketPath, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(bindFault(error, at)));
+    server.listen('socketPath' in at ? { path: at.socketPath } : at, resolve);
+  });
+  if ('socketPath' in at) await chmod(at.socketPath, 0o600);
+}
+
+function bindFault(error: NodeJS.ErrnoException, at: ListenAt): unknown {
+  const where = 'socketPath' in at ? at.socketPath : `${at.host}:${at.port}`;
+  if (error.code === 'EADDRINUSE') {
+    return new AppError('already-running', {
+      detail: `Something listens on ${where} already.`,
+      hint: 'Stop it, or choose another port (0 takes any free one).',
+      cause: error,
+    });
+  }
+  if (
+    error.code === 'EACCES' ||
+    error.code === 'EADDRNOTAVAIL' ||
+    error.code === 'ENOTFOUND' ||
+    error.code === 'EINVAL'
+  ) {
+    return new AppError('config-invalid', {
+      detail: `Cannot listen on ${where} (${error.code}).`,
+      cause: error,
+    });
+  }
+  return error;
+}
+
+function urlOf(server: Server, at: ListenAt): string {
+  if ('socketPath' in at) return `unix:${at.socketPath}`;
+  const { port } = server.address() as AddressInfo;
+  return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`;
+}
+
+async function close(server: Server, graceMs: number): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,107 @@
+// A skill of MCP 2025-11-25 written by hand, without an SDK, that does what its argument says.
+//   none | crash-at-start | garbage-at-start | silent-at-start | wrong-revision | deaf | stubborn
+// and, whatever the argument, what its tools say.
+import { createInterface } from 'node:readline';
+
+const [how = 'none', ...rest] = process.argv.slice(2);
+const TOOLS = ['ok', 'hang', 'spin', 'crash', 'garbage', 'not-rpc', 'flood', 'deep', 'exotic', 'secret', 'ignore-cancel'];
+const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+const text = (words) => ({ content: [{ type: 'text', text: words }] });
+
+process.stderr.write(`event:started ${how} ${rest.join(' ')}\n`);
+if (how === 'crash-at-start') {
+  process.stderr.write(`Cannot find module 'left-pad', key ${process.env.API_KEY}\n`);
+  process.exit(3);
+}
+if (how === 'garbage-at-start') process.stdout.write('Welcome to my server!\n');
+if (how === 'stubborn') {
+  // Neither a closed input nor SIGTERM ends it.
+  process.on('SIGTERM', () => undefined);
+  setInterval(() => undefined, 1_000);
+}
+if (how !== 'silent-at-start') serve();
+else setInterval(() => undefined, 1_000);
+
+function serve() {
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    const { id, method, params } = JSON.parse(line);
+    if (method === 'notifications/cancelled') process.stderr.write('event:cancelled\n');
+    if (id === undefined) return;
+    switch (method) {
+      case 'initialize':
+        send({
+          id,
+          result: {
+            protocolVersion: how === 'wrong-revision' ? '2024-11-05' : params.protocolVersion,
+            capabilities: { tools: { listChanged: true } },
+            serverInfo: { name: 'misbehave', version: '1' },
+          },
+        });
+        break;
+      case 'ping':
+        send({ id, result: {} });
+        break;
+      case 'tools/list':
+        send({ id, result: { tools: TOOLS.map((name) => ({ name, inputSchema: { type: 'object' } })) } });
+        if (how === 'deaf') lines.pause();
+        break;
+      case 'tools/call':
+        act(id, params.name);
+        break;
+      default:
+        send({ id, error: { code: -32601, message: `no ${method}` } });
+    }
+  });
+}
+
+function act(id, tool) {
+  switch (tool) {
+    case 'ok':
+      return send({ id, result: text(`ok from ${process.pid}`) });
+    case 'hang':
+    case 'ignore-cancel':
+      process.stderr.write('event:hanging\n');
+      return undefined;
+    case 'spin':
+      process.stderr.write('event:spinning\n');
+      for (;;);
+    case 'crash':
+      process.stderr.write('event:crashing\n');
+      return process.exit(7);
+    case 'garbage':
+      return process.stdout.write('oh no, a stray console.log\n');
+    case 'not-rpc':
+      return process.stdout.write('{"hello":"world"}\n');
+    case 'deep':
+      return process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":${'['.repeat(5_000)}${']'.repeat(5_000)}}}\n`);
+    case 'flood': {
+      process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
+      const block = 'x'.repeat(1024 * 1024);
+      let left = 100;
+      const more = () => {
+        while (left > 0) {
+          left -= 1;
+          if (!process.stdout.write(block)) return process.stdout.once('drain', more);
+        }
+        return process.stdout.write('"}]}}\n');
+      };
+      return more();
+    }
+    case 'exotic':
+      return send({
+        id,
+        result: {
+          content: [{ type: 'text', text: 'x', 'x-inside': { kept: true } }, { type: 'org.example/new', body: 1 }],
+          structuredContent: { deep: { er: [1, null, 'ü'] } },
+          _meta: { 'org.example/trace': 'kept' },
+          'x-unknown': [1, 2, 3],
+        },
+      });
+    case 'secret':
+      process.stderr.write(`The key is ${process.env.API_KEY}\u001b[2J\n`);
+      return process.exit(1);
+    default:
+      return send({ id, error: { code: -32602, message: `Unknown tool ${tool}` } });
+  }
+}
