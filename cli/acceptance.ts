@@ -38,7 +38,9 @@ export async function acceptanceOf(context: Context, flags: AcceptanceFlags): Pr
   const secrets = await secretsOf(context, flags.secret);
   const tools = toolAnswers(flags);
   return {
-    ...(flags.workspace === undefined ? {} : { workspace: resolve(context.workingDirectory, flags.workspace) }),
+    ...(flags.workspace === undefined
+      ? {}
+      : { workspace: resolve(context.workingDirectory, flags.workspace) }),
     ...(flags.set.length === 0 ? {} : { config }),
     ...(flags.secret.length === 0 ? {} : { secrets }),
     ...(Object.keys(tools).length === 0 ? {} : { tools }),
@@ -91,7 +93,9 @@ async function secretFrom(context: Context, name: string, source: string): Promi
     const path = resolve(context.workingDirectory, where);
     const value = await readFile(path, 'utf8').catch(() => '');
     if (value.trim() !== '') return value.replace(/\r?\n$/, '');
-    throw new AppError('usage-invalid', { detail: `${path}, for the secret ${name}, holds nothing that can be read.` });
+    throw new AppError('usage-invalid', {
+      detail: `${path}, for the secret ${name}, holds nothing that can be read.`,
+    });
   }
   throw new AppError('usage-invalid', {
     detail: `The value of the secret ${name} must not stand on the command line, where others can see it.`,
@@ -102,5 +106,8 @@ async function secretFrom(context: Context, name: string, source: string): Promi
 function pair(flag: string, text: string, form: string): [string, string] {
   const at = text.indexOf('=');
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new AppError('usage-invalid', { detail: `${flag} lacks a name or a value.`, hint: `Write ${flag} ${form}` });
+  throw new AppError('usage-invalid', {
+    detail: `${flag} lacks a name or a value.`,
+    hint: `Write ${flag} ${form}`,
+  });
 }

@@ -11,7 +11,11 @@ type Answer = 'allow' | 'ask' | 'deny';
  * Asks for what a proposal needs and for each tool's answer, and whether to grant. What the command line said
  * already is not asked again. Only for a terminal; ending the prompt leaves the proposal waiting.
  */
-export async function askAboutProposal(context: Context, approval: ApprovalView, said: Acceptance): Promise<Decision> {
+export async function askAboutProposal(
+  context: Context,
+  approval: ApprovalView,
+  said: Acceptance,
+): Promise<Decision> {
   const clack = await import('@clack/prompts');
   const streams = { output: context.stderr, signal: context.signal };
   const needed: Acceptance = { ...said };
@@ -25,7 +29,8 @@ export async function askAboutProposal(context: Context, approval: ApprovalView,
       needed.secrets = { ...needed.secrets, [need.name]: value };
       continue;
     }
-    if (need.kind === 'workspace' ? said.workspace !== undefined : said.config?.[need.name] !== undefined) continue;
+    if (need.kind === 'workspace' ? said.workspace !== undefined : said.config?.[need.name] !== undefined)
+      continue;
     const value = await clack.text({
       message,
       ...(need.kind === 'workspace' ? { placeholder: context.workingDirectory } : {}),
@@ -41,8 +46,12 @@ export async function askAboutProposal(context: Context, approval: ApprovalView,
       message: `Grant this to ${approval.skill} ${approval.version}?`,
       options: [
         { value: 'yes', label: 'Yes, with the answers shown' },
-        ...(approval.tools.length === 0 ? [] : [{ value: 'tools', label: 'Yes, but let me choose for each tool' }]),
-        ...(approval.permissions.length === 0 ? [] : [{ value: 'narrow', label: 'Yes, but without some permissions' }]),
+        ...(approval.tools.length === 0
+          ? []
+          : [{ value: 'tools', label: 'Yes, but let me choose for each tool' }]),
+        ...(approval.permissions.length === 0
+          ? []
+          : [{ value: 'narrow', label: 'Yes, but without some permissions' }]),
         { value: 'no', label: 'No' },
         { value: 'later', label: 'Decide later' },
       ],

@@ -6,7 +6,9 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const main = new URL('../dist/cli/main.js', import.meta.url);
 
 if (major < 20 || (major === 20 && minor < 19)) {
-  process.stderr.write(`berth needs Node 20.19 or newer; this is ${process.versions.node} (${process.execPath}).\n`);
+  process.stderr.write(
+    `berth needs Node 20.19 or newer; this is ${process.versions.node} (${process.execPath}).\n`,
+  );
   process.exitCode = 1;
 } else if (!existsSync(main)) {
   process.stderr.write('berth is not built yet. Run this in its folder: npm ci\n');

@@ -31,7 +31,8 @@ const BANNER = [
 export async function bundle(project: string, entry: string): Promise<Buffer> {
   const { build } = await import('esbuild');
   const lenders = lendingFolders();
-  const inside = (path: string): boolean => [project, ...lenders].some((folder) => path.startsWith(folder + sep));
+  const inside = (path: string): boolean =>
+    [project, ...lenders].some((folder) => path.startsWith(folder + sep));
   const ownConfig = join(project, 'tsconfig.json');
 
   const result = await build({
@@ -63,7 +64,11 @@ export async function bundle(project: string, entry: string): Promise<Buffer> {
 /** Resolves imports as Node does; where that fails or leaves the allowed folders, offers what Berth lends. */
 function lendPackages(inside: (path: string) => boolean): Plugin {
   const asked = Symbol('asked by this plugin');
-  const ask = (build: PluginBuild, args: Parameters<Parameters<PluginBuild['onResolve']>[1]>[0], resolveDir: string) =>
+  const ask = (
+    build: PluginBuild,
+    args: Parameters<Parameters<PluginBuild['onResolve']>[1]>[0],
+    resolveDir: string,
+  ) =>
     build.resolve(args.path, {
       resolveDir,
       importer: args.importer,
@@ -98,7 +103,10 @@ async function refuseForeignInputs(
     if (real !== undefined && inside(real)) continue;
     faults.push({
       path: input,
-      problem: real === undefined || real === resolve(project, input) ? 'lies outside the project' : `leads outside the project, to ${real}`,
+      problem:
+        real === undefined || real === resolve(project, input)
+          ? 'lies outside the project'
+          : `leads outside the project, to ${real}`,
       remedy: 'Copy it into the project, or install it into its own node_modules.',
     });
   }
@@ -114,7 +122,10 @@ async function refuseForeignInputs(
  * esbuild names modules by their path from the project, in comments and as keys of wrapped CommonJS modules. For
  * lent packages that path tells where Berth lies; it is written as if they lay in the project.
  */
-function withPortablePaths(text: string, { project, lenders }: { project: string; lenders: readonly string[] }): string {
+function withPortablePaths(
+  text: string,
+  { project, lenders }: { project: string; lenders: readonly string[] },
+): string {
   return lenders.reduce((result, folder) => {
     const written = escapeForPattern(`${relative(project, folder).replaceAll(sep, '/')}/`);
     return result
@@ -131,7 +142,9 @@ function asPackFailure(error: unknown): unknown {
   const faults = errors.slice(0, 50).map(({ text, location }) => ({
     path: location === null ? '' : `${location.file}:${location.line}:${location.column + 1}`,
     problem: text,
-    remedy: /Could not resolve/.test(text) ? 'Install the package into the project, or correct the path.' : '',
+    remedy: /Could not resolve/.test(text)
+      ? 'Install the package into the project, or correct the path.'
+      : '',
   }));
   return new AppError('pack-failed', {
     detail: 'The code could not be bundled.',

@@ -53,10 +53,14 @@ export async function checkSkill({ driver }: { driver: SandboxDriver }, project:
 function adviceOn({ manifest, surface, files }: PackedSkill): string[] {
   const advice: string[] = [];
   for (const tool of surface.tools) {
-    if (!tool.description) advice.push(`The tool ${tool.name} has no description; a model will not know when to use it.`);
-    const said = manifest.tools[tool.name]?.effects !== undefined || tool.annotations?.readOnlyHint !== undefined;
+    if (!tool.description)
+      advice.push(`The tool ${tool.name} has no description; a model will not know when to use it.`);
+    const said =
+      manifest.tools[tool.name]?.effects !== undefined || tool.annotations?.readOnlyHint !== undefined;
     if (!said && tool.annotations?.destructiveHint === undefined) {
-      advice.push(`Nothing says what the tool ${tool.name} does to the world, so it counts as destroying and sending.`);
+      advice.push(
+        `Nothing says what the tool ${tool.name} does to the world, so it counts as destroying and sending.`,
+      );
     }
   }
   if (!files.some(({ path }) => path === 'README.md')) advice.push('There is no README.md.');
@@ -65,13 +69,23 @@ function adviceOn({ manifest, surface, files }: PackedSkill): string[] {
 
 async function testFiles(project: string): Promise<string[]> {
   const names = await readdir(join(project, 'test')).catch(() => []);
-  return names.filter((name) => TEST_FILE.test(name)).toSorted().map((name) => `test/${name}`);
+  return names
+    .filter((name) => TEST_FILE.test(name))
+    .toSorted()
+    .map((name) => `test/${name}`);
 }
 
-async function runTest({ driver }: { driver: SandboxDriver }, packed: PackedSkill, file: string): Promise<TestRun> {
+async function runTest(
+  { driver }: { driver: SandboxDriver },
+  packed: PackedSkill,
+  file: string,
+): Promise<TestRun> {
   const entry = file.replace(/\.[^./]+$/, '.mjs');
   const bytes = await bundle(packed.project, file);
-  const files = [...packed.files.filter(({ path }) => path !== entry), { path: entry, mode: 0o644 as const, bytes }];
+  const files = [
+    ...packed.files.filter(({ path }) => path !== entry),
+    { path: entry, mode: 0o644 as const, bytes },
+  ];
   return withUnpacked(files, async (packageDir) => {
     const { memoryMb, cpus, pids, diskMb } = normalise(packed.manifest.permissions).resources;
     const process = await driver.start({

@@ -62,7 +62,7 @@ export interface Command<
   examples: readonly string[];
   /** It watches `context.signal` and ends in order; any other command is left where it stands. */
   endsItself?: true;
-  run(context: Context, given: ArgumentValues<A> & OptionValues<O>): Promise<Outcome>;
+  run(context: Context, given: ArgumentValues<A> & OptionValues<O>): Promise<Outcome | undefined>;
 }
 
 /** Declares a command; the types of what `run` is given follow from the declaration. */
@@ -73,7 +73,7 @@ export function command<
   return declared as unknown as Command;
 }
 
-/** What a command answers; `output.ts` turns it into text or JSON. */
+/** What a command answers; `output.ts` turns it into text or JSON. A command that streamed answers nothing more. */
 export interface Outcome {
   /** What scripts read, in `data` of the envelope. */
   data: unknown;

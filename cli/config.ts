@@ -32,7 +32,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   const registry = value('BERTH_REGISTRY');
   const hub = value('BERTH_HUB');
   return {
-    home: value('BERTH_HOME') === undefined ? defaultHome(value('XDG_DATA_HOME')) : resolve(value('BERTH_HOME')!),
+    home:
+      value('BERTH_HOME') === undefined ? defaultHome(value('XDG_DATA_HOME')) : resolve(value('BERTH_HOME')!),
     registry: registry === undefined ? undefined : registryUrl(registry, 'BERTH_REGISTRY'),
     hub: hub === undefined ? undefined : hubAddress(hub, 'BERTH_HUB'),
     token: value('BERTH_TOKEN'),

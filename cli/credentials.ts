@@ -37,7 +37,9 @@ async function readCredentials(home: string): Promise<Credentials> {
     throw error;
   }
   try {
-    const entries = Object.entries(JSON.parse(text) as Record<string, { token?: unknown; savedAt?: unknown }>);
+    const entries = Object.entries(
+      JSON.parse(text) as Record<string, { token?: unknown; savedAt?: unknown }>,
+    );
     for (const [, entry] of entries) if (typeof entry.token !== 'string') throw new TypeError('token');
     return Object.fromEntries(entries) as Credentials;
   } catch (error) {

@@ -17,7 +17,10 @@ export interface NewSkill {
  * Writes a new skill into a folder that is missing or empty. It packs and publishes as it is.
  * @throws AppError `usage-invalid` for a folder in use or a name that no skill can have.
  */
-export async function initSkill(folder: string, options: { name: string; template: Template }): Promise<NewSkill> {
+export async function initSkill(
+  folder: string,
+  options: { name: string; template: Template },
+): Promise<NewSkill> {
   const name = checkedName(options.name);
   const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];

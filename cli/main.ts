@@ -85,10 +85,12 @@ export async function run(terminal: Terminal): Promise<number> {
       workingDirectory: terminal.cwd,
       ...clientsFor({ settings, readable: !json }),
     };
-    return show(screen, await interruptible(invocation.command, context, invocation.given));
+    const outcome = await interruptible(invocation.command, context, invocation.given);
+    return outcome === undefined ? 0 : show(screen, outcome);
   } catch (error) {
     if (error instanceof Interrupted) return INTERRUPTED;
-    if (!(error instanceof AppError) && env['BERTH_DEBUG']) stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
+    if (!(error instanceof AppError) && env['BERTH_DEBUG'])
+      stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
     return showError(screen, asAppError(error));
   }
 }
@@ -96,7 +98,11 @@ export async function run(terminal: Terminal): Promise<number> {
 class Interrupted extends Error {}
 
 /** A command that doesn't end itself on a signal is left where it stands: no half answer is shown. */
-async function interruptible(command: Command, context: Context, given: Record<string, unknown>): Promise<Outcome> {
+async function interruptible(
+  command: Command,
+  context: Context,
+  given: Record<string, unknown>,
+): Promise<Outcome | undefined> {
   const work = command.run(context, given as never);
   if (command.endsItself) return work;
   const { signal } = context;
@@ -110,7 +116,7 @@ async function interruptible(command: Command, context: Context, given: Record<s
 }
 
 async function parse(argv: readonly string[]): Promise<Invocation> {
-  const program = await buildProgram();
+  const program = buildProgram();
   try {
     return await program.parse(argv);
   } catch (error) {
@@ -119,14 +125,19 @@ async function parse(argv: readonly string[]): Promise<Invocation> {
     const [detail = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
     throw new AppError('usage-invalid', {
       detail: `${detail.charAt(0).toUpperCase()}${detail.slice(1)}${/[.?!]$/.test(detail) ? '' : '.'}`,
-      hint: [rest.join(' ').replace(/^\(|\)$/g, ''), `See: ${program.helpFor(argv)}`].filter(Boolean).join(' '),
+      hint: [rest.join(' ').replace(/^\(|\)$/g, ''), `See: ${program.helpFor(argv)}`]
+        .filter(Boolean)
+        .join(' '),
       cause: error,
     });
   }
 }
 
 /** A flag is said later than the environment and wins. */
-function withFlags(env: Terminal['env'], { globals }: { globals: Record<string, string | undefined> }): Terminal['env'] {
+function withFlags(
+  env: Terminal['env'],
+  { globals }: { globals: Record<string, string | undefined> },
+): Terminal['env'] {
   return {
     ...env,
     ...(globals['home'] === undefined ? {} : { BERTH_HOME: globals['home'] }),

@@ -3,7 +3,8 @@ import { AppError } from '../protocol/errors.ts';
 /** `ns/name` as the parameters of a route. */
 export function skillParams(name: string): { namespace: string; name: string } {
   const slash = name.indexOf('/');
-  if (slash > 0 && slash < name.length - 1) return { namespace: name.slice(0, slash), name: name.slice(slash + 1) };
+  if (slash > 0 && slash < name.length - 1)
+    return { namespace: name.slice(0, slash), name: name.slice(slash + 1) };
   throw new AppError('usage-invalid', {
     detail: `${name} is not the full name of a skill.`,
     hint: 'Write namespace/name, such as dev.berth/files.',

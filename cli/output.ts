@@ -112,9 +112,10 @@ export function exitCodesHelp(): string {
     const errors = Object.entries(ERRORS)
       .filter(([, error]) => error.exit === code)
       .map(([name]) => name);
-    return [`${String(code).padStart(3)}  ${meaning}`, ...wrap(errors.join(' '), 90).map((line) => `     ${line}`)].join(
-      '\n',
-    );
+    return [
+      `${String(code).padStart(3)}  ${meaning}`,
+      ...wrap(errors.join(' '), 90).map((line) => `     ${line}`),
+    ].join('\n');
   }).join('\n');
 }
 
@@ -123,7 +124,13 @@ export function paintFor(colored: boolean): Paint {
   type Style = Parameters<typeof styleText>[0];
   const style = (format: Style) => (text: string) =>
     colored ? styleText(format, text, { validateStream: false }) : text;
-  return { strong: style('bold'), dim: style('dim'), good: style('green'), warn: style('yellow'), bad: style('red') };
+  return {
+    strong: style('bold'),
+    dim: style('dim'),
+    good: style('green'),
+    warn: style('yellow'),
+    bad: style('red'),
+  };
 }
 
 // CSI, OSC and the other string sequences, two-byte escapes; then every other control character but tab and newline,

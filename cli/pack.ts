@@ -38,7 +38,7 @@ export async function packSkill({ driver }: { driver: SandboxDriver }, folder: s
   const project = await projectFolder(folder);
   const source = await readManifest(project);
   const files = await collectFiles(project, source);
-  const manifest = parseManifest(fileOf(files, MANIFEST));
+  const manifest = parseManifest(fileOf(files, MANIFEST).bytes);
 
   const surface = await withUnpacked([...files.values()], (packageDir) =>
     surfaceOfPackage({ driver }, manifest, packageDir, [...files.keys()]),
@@ -75,15 +75,24 @@ export async function readManifest(project: string): Promise<Source> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined || !found.isFile() || found.size > MANIFEST_MAX_BYTES) {
     throw new AppError('pack-failed', {
-      detail: found === undefined ? `There is no ${MANIFEST} in ${project}.` : `${path} is not a readable manifest.`,
+      detail:
+        found === undefined
+          ? `There is no ${MANIFEST} in ${project}.`
+          : `${path} is not a readable manifest.`,
       hint: 'Name the folder of a skill, or make one with: berth init <dir>',
     });
   }
   const bytes = await readFile(path);
-  return { manifest: parseManifest(bytes), written: JSON.parse(bytes.toString('utf8')) as Record<string, unknown> };
+  return {
+    manifest: parseManifest(bytes),
+    written: JSON.parse(bytes.toString('utf8')) as Record<string, unknown>,
+  };
 }
 
-async function collectFiles(project: string, { manifest, written }: Source): Promise<Map<string, ArchiveFile>> {
+async function collectFiles(
+  project: string,
+  { manifest, written }: Source,
+): Promise<Map<string, ArchiveFile>> {
   const files = new Map<string, ArchiveFile>();
   for (const path of manifest.files) await addTree(files, project, path);
   for (const path of COMPANIONS) if (await exists(join(project, path))) await addFile(files, project, path);
@@ -96,7 +105,7 @@ async function collectFiles(project: string, { manifest, written }: Source): Pro
       hint: 'Pack a skill that runs on the hub, of the kind node, python, binary or prompt-only.',
     });
   } else if (runtime.kind === 'prompt-only') {
-    checkInstructions(fileOf(files, INSTRUCTIONS), manifest.name);
+    checkInstructions(fileOf(files, INSTRUCTIONS).bytes, manifest.name);
   } else if (runtime.kind === 'node') {
     await refuseUnlessFile(project, runtime.entry, 'runtime.entry');
     const entry = runtime.entry.replace(/\.[^./]+$/, '.mjs');
@@ -105,7 +114,7 @@ async function collectFiles(project: string, { manifest, written }: Source): Pro
     packedManifest = { ...written, runtime: { ...(written['runtime'] as object), entry } };
   } else {
     await addFile(files, project, runtime.entry);
-    if (runtime.kind === 'binary' && fileOf(files, runtime.entry, 'mode') !== 0o755) {
+    if (runtime.kind === 'binary' && fileOf(files, runtime.entry).mode !== 0o755) {
       throw new AppError('pack-failed', {
         detail: `${runtime.entry} is not executable.`,
         hint: `chmod +x ${runtime.entry}`,
@@ -116,12 +125,10 @@ async function collectFiles(project: string, { manifest, written }: Source): Pro
   return files;
 }
 
-function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string): Uint8Array;
-function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string, part: 'mode'): number;
-function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string, part: 'mode' | 'bytes' = 'bytes') {
+function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string): ArchiveFile {
   const file = files.get(path);
   if (file === undefined) throw missing(path, 'The package needs it.');
-  return file[part];
+  return file;
 }
 
 /** Adds a file, or a folder with all below it. Links are refused: what they lead to is not the project's own. */
@@ -132,7 +139,8 @@ async function addTree(files: Map<string, ArchiveFile>, project: string, path: s
   if (found === undefined) throw missing(clean, `${MANIFEST} lists it in "files".`);
   if (!found.isDirectory()) return addFile(files, project, clean);
   const names = (await readdir(join(project, clean))).toSorted();
-  for (const name of names) await addTree(files, project, clean === '' || clean === '.' ? name : `${clean}/${name}`);
+  for (const name of names)
+    await addTree(files, project, clean === '' || clean === '.' ? name : `${clean}/${name}`);
 }
 
 async function addFile(files: Map<string, ArchiveFile>, project: string, path: string): Promise<void> {
@@ -151,7 +159,8 @@ async function addFile(files: Map<string, ArchiveFile>, project: string, path: s
 async function refuseUnlessFile(project: string, path: string, said: string): Promise<void> {
   await refuseLinksAbove(project, path);
   const found = await lstat(join(project, path)).catch(() => undefined);
-  if (found === undefined) throw missing(path, said === path ? 'The package needs it.' : `${MANIFEST} names it in ${said}.`);
+  if (found === undefined)
+    throw missing(path, said === path ? 'The package needs it.' : `${MANIFEST} names it in ${said}.`);
   if (found.isFile()) return;
   throw new AppError('pack-failed', {
     detail: `${path} is neither a file nor a folder.`,
@@ -209,7 +218,9 @@ function refuseUnknownTools(manifest: Manifest, surface: Surface): void {
   const offered = new Set(surface.tools.map((tool) => tool.name));
   const named = Object.entries(manifest.tools).flatMap(([name, tool]) => [
     { path: `tools.${name}`, name },
-    ...(tool.compensate === undefined ? [] : [{ path: `tools.${name}.compensate.tool`, name: tool.compensate.tool }]),
+    ...(tool.compensate === undefined
+      ? []
+      : [{ path: `tools.${name}.compensate.tool`, name: tool.compensate.tool }]),
   ]);
   const faults = named
     .filter(({ name }) => !offered.has(name))

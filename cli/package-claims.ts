@@ -40,7 +40,10 @@ export async function claimsOf(archive: Uint8Array): Promise<PackageClaims> {
 function needed(files: ReadonlyMap<string, Uint8Array>, path: string): Uint8Array {
   const bytes = files.get(path);
   if (bytes !== undefined) return bytes;
-  throw new AppError('archive-incomplete', { detail: `There is no ${path} in the archive.`, hint: 'Pack the skill again.' });
+  throw new AppError('archive-incomplete', {
+    detail: `There is no ${path} in the archive.`,
+    hint: 'Pack the skill again.',
+  });
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

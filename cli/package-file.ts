@@ -51,7 +51,11 @@ async function readBounded(path: string, maxBytes: number, what: string): Promis
  * Writes a file that must not be there yet, unless it may be replaced.
  * @throws AppError `usage-invalid` when something is there or its folder is not.
  */
-export async function writeResult(path: string, bytes: Uint8Array | string, { replace = false } = {}): Promise<void> {
+export async function writeResult(
+  path: string,
+  bytes: Uint8Array | string,
+  { replace = false } = {},
+): Promise<void> {
   try {
     const file = await open(path, replace ? 'w' : 'wx');
     await file.writeFile(bytes).finally(() => file.close());
@@ -60,7 +64,8 @@ export async function writeResult(path: string, bytes: Uint8Array | string, { re
     if (code !== 'EEXIST' && code !== 'ENOENT' && code !== 'EISDIR') throw error;
     throw new AppError('usage-invalid', {
       detail: code === 'EEXIST' ? `${path} exists already.` : `${path} cannot be written (${code}).`,
-      hint: code === 'EEXIST' ? 'Choose another name, or give --force.' : 'Name a file in an existing folder.',
+      hint:
+        code === 'EEXIST' ? 'Choose another name, or give --force.' : 'Name a file in an existing folder.',
       cause: error,
     });
   }

@@ -18,6 +18,12 @@ export const GLOBAL_OPTIONS: readonly { flags: string; about: string }[] = [
 
 const GLOBALS_HEADING = 'Everywhere:';
 
+const ROOT_EPILOGUE = `
+${GLOBALS_HEADING}
+${GLOBAL_OPTIONS.map(({ flags, about }) => `  ${flags.padEnd(20)} ${about}`).join('\n')}
+
+berth <command> --help shows examples; berth help exit-codes lists the exit codes.`;
+
 /** Makes the parser from the commands. Cheap: nothing that a command needs to run is loaded here. */
 export function buildProgram(): {
   parse(argv: readonly string[]): Promise<Invocation>;
@@ -26,6 +32,7 @@ export function buildProgram(): {
 } {
   let written = '';
   let invocation: Invocation | undefined;
+  let helped: Parser | undefined;
   const root = new Parser('berth');
   const nodes = new Map<string, Parser>([['', root]]);
 
@@ -36,17 +43,28 @@ export function buildProgram(): {
     const parent = nodeFor(words.slice(0, Math.max(at, 0)));
     const node = new Parser(words.slice(at + 1));
     configure(node, (text) => (written += text));
+    node.addHelpText('before', () => noteHelp(node));
     parent.addCommand(node);
     nodes.set(words, node);
     return node;
   };
 
+  const noteHelp = (node: Parser): string => {
+    helped = node;
+    return '';
+  };
+
   configure(root, (text) => (written += text));
-  root.description('Berth docks agent skills: signed packages, run in a sandbox, under permissions you approved.');
+  root.addHelpText('before', () => noteHelp(root));
+  root.description(
+    'Berth docks agent skills: signed packages, run in a sandbox, under permissions you approved.',
+  );
   root.usage('<command> [options]');
   for (const command of COMMANDS) {
     const node = nodeFor(command.name);
-    if (command.name !== '') describe(node, command);
+    // Bare `berth` has no action: with one, a mistyped command would count as its argument.
+    if (command.name === '') continue;
+    describe(node, command);
     for (const [name, spec] of Object.entries(command.arguments)) {
       node.addArgument(new Argument(spec.optional ? `[${name}]` : `<${name}>`, spec.about));
     }
@@ -63,12 +81,15 @@ export function buildProgram(): {
             Object.entries(command.options).map(([name, spec]) => [name, options[name] ?? emptyOf(spec)]),
           ),
         },
-        globals: pickGlobals(options),
+        globals: globalsOf(node),
       };
     });
   }
-  for (const [words, node] of nodes) if (!COMMANDS.some(({ name }) => name === words)) describeGroup(node, words);
-  root.addHelpText('after', '\nberth help <command> shows examples; berth help exit-codes lists the exit codes.');
+  for (const [words, node] of nodes)
+    if (!COMMANDS.some(({ name }) => name === words)) describeGroup(node, words);
+  for (const { flags, about } of GLOBAL_OPTIONS) root.addOption(new Option(flags, about).hideHelp());
+  root.addHelpOption(new Option('-h, --help').hideHelp());
+  root.addHelpText('after', ROOT_EPILOGUE);
   addHelpCommand(root, nodes, (text) => (invocation = { help: text }));
 
   return {
@@ -76,13 +97,22 @@ export function buildProgram(): {
       try {
         await root.parseAsync(argv, { from: 'user' });
       } catch (error) {
-        if (error instanceof CommanderError && error.code === 'commander.helpDisplayed') return { help: written };
+        if (error instanceof CommanderError && error.code === 'commander.helpDisplayed')
+          return { help: written };
         if (error instanceof CommanderError && error.code === 'commander.help') {
-          throw new CommanderError(2, 'commander.missingCommand', 'error: A word is missing after this command.');
+          const bare = COMMANDS.find(({ name }) => name === '');
+          if (helped === root && bare !== undefined)
+            return { command: bare, given: {}, globals: globalsOf(root) };
+          throw new CommanderError(
+            2,
+            'commander.missingCommand',
+            'error: A word is missing after this command.',
+          );
         }
         throw error;
       }
-      if (invocation === undefined) throw new CommanderError(2, 'commander.missingCommand', 'error: no command');
+      if (invocation === undefined)
+        throw new CommanderError(2, 'commander.missingCommand', 'error: no command');
       return invocation;
     },
     helpFor(argv) {
@@ -100,15 +130,27 @@ function configure(node: Parser, write: (text: string) => void): void {
   node
     .exitOverride()
     .helpCommand(false)
-    .helpOption('-h, --help', 'show this')
+    .addHelpOption(new Option('-h, --help', 'show this').helpGroup(GLOBALS_HEADING))
     .showSuggestionAfterError(true)
     .allowExcessArguments(false)
-    .configureHelp({ showGlobalOptions: false, sortSubcommands: false, helpWidth: 100 })
+    .configureHelp({ sortSubcommands: false, helpWidth: 100, subcommandTerm: termOf })
     .configureOutput({ writeOut: write, writeErr: () => undefined, getOutHasColors: () => false });
 }
 
+/** A command in a list: its name, its other name, its arguments. */
+function termOf(node: Parser): string {
+  const names = [node.name(), ...node.aliases()].join(', ');
+  const words = node.registeredArguments.map((argument) =>
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}${argument.variadic ? '...' : ''}]`,
+  );
+  return [names, ...words].join(' ');
+}
+
 function describe(node: Parser, command: Command): void {
-  node.summary(command.summary).description(command.summary).aliases([...(command.aliases ?? [])]);
+  node
+    .summary(command.summary)
+    .description(command.summary)
+    .aliases([...(command.aliases ?? [])]);
   if (!command.name.includes(' ')) node.helpGroup(`${command.group}:`);
   node.addHelpText('after', `\nExamples:\n${command.examples.map((example) => `  ${example}`).join('\n')}`);
 }
@@ -117,7 +159,9 @@ function describe(node: Parser, command: Command): void {
 function describeGroup(node: Parser, words: string): void {
   const inside = COMMANDS.filter(({ name }) => name.startsWith(`${words} `));
   const verbs = inside.map(({ name }) => name.slice(words.length + 1)).join(', ');
-  node.summary(`${inside[0]?.groupSummary ?? ''} (${verbs})`.trim()).description(inside[0]?.groupSummary ?? '');
+  node
+    .summary(`${inside[0]?.groupSummary ?? ''} (${verbs})`.trim())
+    .description(inside[0]?.groupSummary ?? '');
   node.helpGroup(`${inside[0]?.group ?? GROUPS[0]}:`);
 }
 
@@ -148,13 +192,23 @@ function addGlobals(node: Parser): void {
   }
 }
 
-function pickGlobals(options: Record<string, unknown>): Record<string, string | undefined> {
-  const text = (name: string): string | undefined => options[name] as string | undefined;
-  return { home: text('home'), registry: text('registry'), hub: text('hub') };
+/** What was said of home and servers, before or behind the words of the command; the latter wins. */
+function globalsOf(node: Parser): Record<string, string | undefined> {
+  const path: Parser[] = [];
+  for (let at: Parser | null = node; at !== null; at = at.parent) path.unshift(at);
+  const said = Object.assign({}, ...path.map((parser) => parser.opts())) as Record<
+    string,
+    string | undefined
+  >;
+  return { home: said['home'], registry: said['registry'], hub: said['hub'] };
 }
 
 /** `berth help [words]`: the same texts as `--help`, and topics that belong to no command. */
-function addHelpCommand(root: Parser, nodes: ReadonlyMap<string, Parser>, answer: (text: string) => void): void {
+function addHelpCommand(
+  root: Parser,
+  nodes: ReadonlyMap<string, Parser>,
+  answer: (text: string) => void,
+): void {
   const help = new Parser('help')
     .summary('Show help for a command or a topic (exit-codes)')
     .argument('[words...]', 'the words of a command, or exit-codes')
@@ -164,7 +218,8 @@ function addHelpCommand(root: Parser, nodes: ReadonlyMap<string, Parser>, answer
       const path = words.join(' ');
       if (path === 'exit-codes') return answer(`${exitCodesHelp()}\n`);
       const node = nodes.get(path);
-      if (node === undefined) throw new CommanderError(2, 'commander.unknownCommand', `error: no command '${path}'`);
+      if (node === undefined)
+        throw new CommanderError(2, 'commander.unknownCommand', `error: no command '${path}'`);
       // The text that `addHelpText` appends is written only by `outputHelp`.
       let text = '';
       node.configureOutput({ writeOut: (piece) => (text += piece), writeErr: () => undefined });

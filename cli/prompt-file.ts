@@ -11,10 +11,19 @@ export function checkInstructions(bytes: Uint8Array, skillName: string): void {
   const expected = skillName.slice(skillName.indexOf('/') + 1);
   const faults =
     head === undefined
-      ? [fault('has no front matter', `Begin it with:\n---\nname: ${expected}\ndescription: What it is for.\n---`)]
+      ? [
+          fault(
+            'has no front matter',
+            `Begin it with:\n---\nname: ${expected}\ndescription: What it is for.\n---`,
+          ),
+        ]
       : [
-          ...(fieldOf(head, 'name') === expected ? [] : [fault('has another name than the skill', `Write: name: ${expected}`)]),
-          ...(fieldOf(head, 'description') ? [] : [fault('has no description', 'Write: description: What it is for.')]),
+          ...(fieldOf(head, 'name') === expected
+            ? []
+            : [fault('has another name than the skill', `Write: name: ${expected}`)]),
+          ...(fieldOf(head, 'description')
+            ? []
+            : [fault('has no description', 'Write: description: What it is for.')]),
         ];
   if (faults.length === 0) return;
   throw new AppError('pack-failed', {
@@ -37,5 +46,8 @@ function fieldOf(head: string, field: string): string | undefined {
   if (value !== '' && !/^[|>][+-]?$/.test(value)) return value.replace(/^(["'])(.*)\1$/, '$2');
   const below = lines.slice(at + 1);
   const end = below.findIndex((line) => /^\S/.test(line));
-  return below.slice(0, end < 0 ? below.length : end).join(' ').trim();
+  return below
+    .slice(0, end < 0 ? below.length : end)
+    .join(' ')
+    .trim();
 }

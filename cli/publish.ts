@@ -82,7 +82,11 @@ async function registerKey(
 ): Promise<void> {
   const { keys } = await callRoute(registryApi.keys, { baseUrl: registry.baseUrl, params: { namespace } });
   if (keys.some(({ keyId }) => keyId === record.keyId)) return;
-  await callRoute(registryApi.addKey, { ...registry, params: { namespace }, body: { publicKey: record.publicKey } });
+  await callRoute(registryApi.addKey, {
+    ...registry,
+    params: { namespace },
+    body: { publicKey: record.publicKey },
+  });
 }
 
 async function isPublished(baseUrl: string, { manifest, digest }: PackageClaims): Promise<boolean> {
@@ -90,7 +94,8 @@ async function isPublished(baseUrl: string, { manifest, digest }: PackageClaims)
   try {
     return (await callRoute(registryApi.version, { baseUrl, params })).digest === digest;
   } catch (error) {
-    if (error instanceof AppError && ['skill-not-found', 'version-not-found'].includes(error.code)) return false;
+    if (error instanceof AppError && ['skill-not-found', 'version-not-found'].includes(error.code))
+      return false;
     throw error;
   }
 }

@@ -49,7 +49,8 @@ export interface RunFile {
  * first two are one in `settings`). With `readable`, answers are cleaned of what a terminal would obey.
  */
 export function clientsFor({ settings, readable }: { settings: Settings; readable: boolean }): Clients {
-  const clean = <T>(answer: T, raw: boolean | undefined): T => (readable && raw !== true ? plainDeep(answer) : answer);
+  const clean = <T>(answer: T, raw: boolean | undefined): T =>
+    readable && raw !== true ? plainDeep(answer) : answer;
   const registryAddress: Clients['registryAddress'] = async ({ tokenFile } = {}) => {
     const running = await readRunFile(settings.home);
     const baseUrl = settings.registry ?? running?.registry ?? DEFAULT_REGISTRY;
@@ -77,9 +78,11 @@ export async function readRunFile(home: string): Promise<RunFile | undefined> {
   try {
     const { hub, registry, mcp, pid } = JSON.parse(text) as Record<string, unknown>;
     if (![hub, registry, mcp].every((url) => typeof url === 'string' && URL.canParse(url))) return undefined;
+    // A process that was killed leaves its file; whoever has its ports now is somebody else.
+    process.kill(Number(pid), 0);
     return { hub, registry, mcp, pid } as RunFile;
   } catch {
-    // It is only a pointer: without it the default addresses are tried.
+    // It is only a pointer: when it leads nowhere, the default addresses are tried.
     return undefined;
   }
 }
@@ -96,7 +99,8 @@ async function tokenFor(from: {
   const stored = await credentialFor(settings.home, baseUrl);
   if (stored !== undefined) return stored;
   // Only to the registry that this home runs: whoever else listens there must not get it.
-  if (running !== undefined && baseUrl === running.registry) return (await readIfThere(adminTokenPath(settings.home)))?.trim();
+  if (running !== undefined && baseUrl === running.registry)
+    return (await readIfThere(adminTokenPath(settings.home)))?.trim();
   return undefined;
 }
 

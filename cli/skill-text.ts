@@ -4,7 +4,11 @@ import type { Paint } from './command.ts';
 /** What a skill can and cannot do, as `info`, `install` and `approve` show it. */
 export function permissionLines(
   paint: Paint,
-  { can, cannot, asksFirst = [] }: { can: readonly string[]; cannot: readonly string[]; asksFirst?: readonly string[] },
+  {
+    can,
+    cannot,
+    asksFirst = [],
+  }: { can: readonly string[]; cannot: readonly string[]; asksFirst?: readonly string[] },
 ): string[] {
   return [
     ...block(paint.strong('It can'), can.length === 0 ? ['nothing outside its own package'] : can),

@@ -21,11 +21,16 @@ export async function readStdin(stdin: Readable & { isTTY?: boolean }, what: str
     const part = Buffer.from(chunk as Uint8Array | string);
     bytes += part.length;
     if (bytes > MAX_BYTES) {
-      throw new AppError('request-too-large', { detail: `Standard input holds more than ${MAX_BYTES} bytes.` });
+      throw new AppError('request-too-large', {
+        detail: `Standard input holds more than ${MAX_BYTES} bytes.`,
+      });
     }
     chunks.push(part);
   }
-  const text = Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
-  if (text === '') throw new AppError('usage-invalid', { detail: `Standard input is empty; ${what} is expected there.` });
+  const text = Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+  if (text === '')
+    throw new AppError('usage-invalid', { detail: `Standard input is empty; ${what} is expected there.` });
   return text;
 }

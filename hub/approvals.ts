@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely';
+import type { ApprovalState } from '../protocol/approval.ts';
 import { AppError } from '../protocol/errors.ts';
 import { type Manifest, splitName } from '../protocol/manifest.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
@@ -20,7 +21,7 @@ import type { HubTables } from './store/schema.ts';
 export interface Proposal {
   id: string;
   kind: 'install' | 'upgrade';
-  state: 'waiting' | 'approved' | 'denied' | 'replaced';
+  state: ApprovalState;
   createdAt: string;
   settledAt: string | undefined;
   offered: VerifiedVersion;
@@ -137,6 +138,11 @@ export async function approve(
       now,
     });
     const grants = await regrant(trx, record, offered.name, granted, now);
+    for (const [tool, answer] of answers) {
+      const before = current?.tools.get(tool)?.answer;
+      if (before === undefined || before === answer) continue;
+      record({ event: 'tool.answer-changed', skill: offered.name, tool, before, answer, by: LOCAL_USER });
+    }
     await trx.deleteFrom('tool_answer').where('skill', '=', offered.name).execute();
     if (answers.size > 0) {
       await trx
@@ -255,7 +261,8 @@ export async function settle(
     .execute();
 }
 
-async function pinnedSigner(db: Kysely<HubTables>, name: string): Promise<string | undefined> {
+/** The signer that a skill's namespace was approved with. */
+export async function pinnedSigner(db: Kysely<HubTables>, name: string): Promise<string | undefined> {
   const { namespace } = splitName(name);
   const row = await db
     .selectFrom('namespace_signer')

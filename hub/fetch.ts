@@ -40,12 +40,14 @@ export interface FetchParts {
 export async function fetchVersion(parts: FetchParts, name: string, range: string): Promise<VerifiedVersion> {
   const offered = await parts.registry.resolve(name, range);
   const { version, digest } = offered;
-  const proof = verifyBundle(offered.bundle, { name, version, archiveDigest: digest }, [
-    ...(await parts.registry.keysFor(name)),
-  ]);
-  const registryKey = await parts.registry.pinnedKey();
-  verifyReceipt(offered.receipt, registryKey);
-  refuseForeignReceipt(offered.receipt, { name, version, digest, signer: proof.signer });
+  // First the receipt: its time says whether a key that is retired by now was good when it signed.
+  const receipt = verifyReceipt(offered.receipt, await parts.registry.pinnedKey());
+  const proof = verifyBundle(
+    offered.bundle,
+    { name, version, archiveDigest: digest, signedBefore: receipt.time },
+    await parts.registry.keysFor(name),
+  );
+  refuseForeignReceipt(receipt, { name, version, digest, signer: proof.signer });
 
   const archive = await archiveBytes(parts.registry, digest);
   const { manifest, surface } = await readClaims(archive, proof.statement, { name, version });
@@ -63,10 +65,10 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
     surface,
     files,
     bundle: offered.bundle,
-    receipt: offered.receipt,
+    receipt,
     verified: [
       `The package is the one that ${proof.signer} signed (${digest.slice(0, 19)}…).`,
-      `The registry at ${parts.registry.url} has it in its log as entry ${offered.receipt.logIndex}.`,
+      `The registry at ${parts.registry.url} has it in its log as entry ${receipt.logIndex}.`,
       manifest.runtime.kind === 'remote'
         ? 'It runs elsewhere: nothing can promise that what answers tomorrow is what was reviewed today.'
         : 'What it says to a model is what was signed.',

@@ -4,12 +4,13 @@ import { newApprovalId } from '../protocol/approval.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
 import { covers, normalise } from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
-import { approve, type Proposal, proposalOf, settle } from './approvals.ts';
+import { approve, pinnedSigner, type Proposal, proposalOf, settle } from './approvals.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import { type Clock, timestamp } from './clock.ts';
 import { type FetchParts, fetchVersion, type VerifiedVersion } from './fetch.ts';
 import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { HubPaths } from './paths.ts';
+import { widenings } from './proposal.ts';
 import type { Runner } from './runner/runner.ts';
 import type { SandboxDriver } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
@@ -105,6 +106,17 @@ async function propose(parts: InstallParts, offered: VerifiedVersion): Promise<P
       digest: offered.digest,
       signer: offered.signer,
     });
+    const wants = widenings(offered, current, await pinnedSigner(trx, offered.name));
+    if (current !== undefined && wants.length > 0) {
+      record({
+        event: 'upgrade.waiting',
+        approval: fresh,
+        skill: offered.name,
+        version: offered.version,
+        serving: current.version,
+        wants,
+      });
+    }
     return fresh;
   });
   return proposalOf(parts, id);

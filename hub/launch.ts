@@ -5,6 +5,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { bindPaths } from '../protocol/permissions.ts';
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import type { Surface } from '../protocol/surface.ts';
+import type { AuditLog } from './audit/audit-log.ts';
 import type { InstalledSkill } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
@@ -16,6 +17,7 @@ import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandb
 import type { Secrets } from './secrets/secrets.ts';
 
 interface LaunchParts {
+  audit: AuditLog;
   runner: Runner;
   driver: SandboxDriver;
   secrets: Secrets;
@@ -75,13 +77,18 @@ async function planOf(
     await mkdir(dirname(data), { recursive: true, mode: 0o700 });
     await parts.driver.makeOwned(data);
   }
+  const granted = new Set(skill.permissions.secrets.map((secret) => secret.name));
+  const secrets = [...parts.secrets.of(skill.name)].filter(([name]) => granted.has(name));
+  await parts.audit.append(
+    ...secrets.map(([secret]) => ({ event: 'secret.used', skill: skill.name, secret, user }) as const),
+  );
   return sandboxPlan({
     label: `${skill.name}@${skill.version}`,
     packageDir: skill.packageDir,
     runtime,
     permissions: skill.permissions,
     bindings,
-    secrets: Object.fromEntries(parts.secrets.of(skill.name)),
+    secrets: Object.fromEntries(secrets),
   });
 }
 

@@ -102,7 +102,7 @@ export async function startHub(config: HubConfig, { log, version }: HubParts): P
     argumentChecks: argumentChecks(),
     policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
     audit,
-    perform: launcher({ runner, driver, secrets, paths }),
+    perform: launcher({ runner, driver, secrets, paths, audit }),
     secretsOf: (skill) => secrets.of(skill),
     clock,
     newCallId: () => `call_${randomUUID()}`,

@@ -1,5 +1,5 @@
 import { type ConfigField, type Manifest, splitName } from '../protocol/manifest.ts';
-import { atoms, diff, normalise, type Permissions } from '../protocol/permissions.ts';
+import { atoms, diff, networkId, normalise, type Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import { boundEffects, diffSurface, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import type { VerifiedVersion } from './fetch.ts';
@@ -150,6 +150,9 @@ export function askedFor(manifest: Manifest): {
 
 function reasonsOf({ permissions }: Manifest): Map<string, string | undefined> {
   return new Map<string, string | undefined>([
+    ...permissions.network.flatMap((entry) =>
+      normalise({ network: [entry] }).network.map((single) => [networkId(single), entry.reason] as const),
+    ),
     ...permissions.filesystem.map(({ path, reason }) => [`filesystem:${path}`, reason] as const),
     ...permissions.secrets.map(({ name, reason }) => [`secrets:${name}`, reason] as const),
     ...permissions.subprocess.map(({ exec, reason }) => [`subprocess:${exec}`, reason] as const),

@@ -35,6 +35,8 @@ export async function recordStart(db: Kysely<HubTables>, audit: AuditLog): Promi
     ),
     { event: 'hub.started', unfinished: unfinished.map((call) => call.call) },
   );
+  // A hub that was killed left a tail that no signed head covers.
+  await audit.sign();
 }
 
 interface DecidedCall {

@@ -11,26 +11,8 @@ export const approvalIdSchema = z.templateLiteral([
 ]);
 export type ApprovalId = z.output<typeof approvalIdSchema>;
 
-/** Something that waits, or waited, for an admin's `approve` or `deny`. */
-export const approvalSchema = z
-  .strictObject({
-    id: approvalIdSchema,
-    kind: z.enum(APPROVAL_KINDS),
-    /** `replaced`: a newer proposal for the same thing took its place; this one can't be answered. */
-    state: z.enum(['waiting', 'approved', 'denied', 'replaced']),
-    createdAt: z.iso.datetime(),
-    settledAt: z.iso.datetime().optional(),
-    /** Who answered. */
-    by: z.string().min(1).max(200).optional(),
-    /** Exactly what is decided about; its form depends on the kind. */
-    proposal: z.record(z.string(), z.unknown()),
-  })
-  .refine(({ id, kind }) => id.startsWith(`${kind}_`), 'the id is of another kind')
-  .refine(
-    ({ state, settledAt }) => (state === 'waiting') === (settledAt === undefined),
-    'settledAt belongs to an approval that no longer waits',
-  );
-export type Approval = z.output<typeof approvalSchema>;
+/** `replaced`: a newer proposal for the same thing took its place; this one can't be answered. */
+export type ApprovalState = 'waiting' | 'approved' | 'denied' | 'replaced';
 
 /** Crockford's alphabet: no letter that is taken for another one when read aloud. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';

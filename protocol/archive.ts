@@ -34,11 +34,11 @@ const MANIFEST_PATH = 'skill.json';
  */
 export function writeArchive(files: readonly ArchiveFile[]): Buffer {
   const admit = entryGate();
-  const blocks: Buffer[] = [];
+  const blocks: Uint8Array[] = [];
   for (const file of files.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
     const entry = { path: file.path, mode: file.mode, size: file.bytes.length };
     admit.entry(entry);
-    blocks.push(headerOf(entry), Buffer.from(file.bytes), Buffer.alloc(paddingOf(entry.size)));
+    blocks.push(headerOf(entry, Buffer.alloc(BLOCK_BYTES)), file.bytes, Buffer.alloc(paddingOf(entry.size)));
   }
   admit.end();
   blocks.push(Buffer.alloc(2 * BLOCK_BYTES));
@@ -64,13 +64,14 @@ export async function* readArchive(
 ): AsyncGenerator<ArchiveFile, void, void> {
   const admit = entryGate();
   const tar = tarBytes(gunzip(chunks));
+  const scratch = Buffer.alloc(BLOCK_BYTES);
   try {
     for (;;) {
       const block = await tar.view(BLOCK_BYTES);
       if (isZero(block)) break;
       const entry = entryOf(block);
       admit.entry(entry);
-      if (!headerOf(entry).equals(block))
+      if (!headerOf(entry, scratch).equals(block))
         throw notCanonical(`The header of ${quoted(entry.path)} is not ours.`);
       const bytes = await tar.copy(entry.size);
       if (!isZero(await tar.view(paddingOf(entry.size)))) {
@@ -120,7 +121,8 @@ function entryGate(): { entry(entry: Entry): void; end(): void } {
   };
 }
 
-function headerOf({ path, mode, size }: Entry): Buffer {
+/** Writes the header of an entry into the block, whatever was there. */
+function headerOf({ path, mode, size }: Entry, block: Buffer): Buffer {
   const header = new Header();
   header.path = ARCHIVE_ROOT + path;
   header.mode = mode;
@@ -129,8 +131,7 @@ function headerOf({ path, mode, size }: Entry): Buffer {
   header.gid = 0;
   header.mtime = MTIME;
   header.type = 'File';
-  const block = Buffer.alloc(BLOCK_BYTES);
-  if (header.encode(block)) {
+  if (header.encode(block.fill(0))) {
     throw new AppError('archive-path-refused', {
       detail: `The path ${quoted(path)} does not fit a ustar header.`,
     });

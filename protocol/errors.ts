@@ -14,7 +14,7 @@ export const ERRORS = {
   'data-damaged': { status: 500, exit: 6, title: 'The data on disk is damaged' },
   'config-invalid': { status: 500, exit: 2, title: 'The configuration is not valid' },
 
-  'usage-invalid': { status: 400, exit: 2, title: 'The command is not complete' },
+  'usage-invalid': { status: 400, exit: 2, title: 'The command line is not right' },
   'request-invalid': { status: 400, exit: 2, title: 'The request is not valid' },
   'request-too-large': { status: 413, exit: 1, title: 'The request is too large' },
   'rate-limited': { status: 429, exit: 1, title: 'Too many requests' },

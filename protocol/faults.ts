@@ -8,6 +8,9 @@ export interface Fault {
   remedy: string;
 }
 
+/** More faults of one document than these help nobody. */
+export const MAX_FAULTS = 200;
+
 const SEPARATOR = ' — ';
 
 /** A message for a zod check that also carries its remedy; reads well where only the message is shown. */
@@ -26,18 +29,23 @@ export function pathText(path: readonly PropertyKey[]): string {
 }
 
 /**
- * Every issue of a failed parse as a fault. `schema` is the JSON Schema of the same document; it
+ * Every issue of a failed parse as a fault, up to `MAX_FAULTS`. `schema` is the JSON Schema of the same document; it
  * knows which fields exist at a place, for a suggestion next to an unknown one.
  */
 export function faultsOf(error: z.ZodError, input: unknown, schema: JsonSchema): Fault[] {
-  return error.issues.flatMap((issue) => faultsOfIssue(issue, input, schema));
+  const faults: Fault[] = [];
+  for (const issue of error.issues) {
+    if (faults.length >= MAX_FAULTS) break;
+    faults.push(...faultsOfIssue(issue, input, schema));
+  }
+  return faults.slice(0, MAX_FAULTS);
 }
 
 function faultsOfIssue(issue: z.core.$ZodIssue, input: unknown, schema: JsonSchema): Fault[] {
   const path = pathText(issue.path);
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
+      return issue.keys.slice(0, MAX_FAULTS).map((key) => ({
         path: pathText([...issue.path, key]),
         problem: 'is not a known field',
         remedy: remedyForUnknown(key, fieldsAt(schema, issue.path)),
@@ -120,7 +128,7 @@ function remedyForUnknown(key: string, known: readonly string[]): string {
 }
 
 /** The known word that a reader most likely meant, or undefined when none is close. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+function nearest(word: string, known: readonly string[]): string | undefined {
   const scored = known
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .sort((a, b) => a.distance - b.distance);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { faultOfPath } from './archive/paths.ts';
 import { effectSchema, inEffectOrder } from './effects.ts';
 import { AppError } from './errors.ts';
-import { faultsOf, teach, type Fault, type JsonSchema } from './faults.ts';
+import { faultsOf, MAX_FAULTS, teach, type Fault, type JsonSchema } from './faults.ts';
 import { configSchema } from './manifest/config-field.ts';
 import { crossFaults } from './manifest/references.ts';
 import { mapKey } from './manifest/map-key.ts';
@@ -14,11 +14,10 @@ export { EFFECTS, type Effect } from './effects.ts';
 export type { ConfigField } from './manifest/config-field.ts';
 
 /** What a manifest may be at most. */
-export const MANIFEST_LIMITS = { bytes: 256 * 1024, depth: 16, faults: 200 } as const;
+export const MANIFEST_LIMITS = { bytes: 256 * 1024, depth: 16 } as const;
 
 /** The protocol eras that a server may speak; it speaks exactly one. */
-export const PROTOCOL_ERAS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
-export type ProtocolEra = (typeof PROTOCOL_ERAS)[number];
+const PROTOCOL_ERAS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
 
 const NAMESPACE = /^[a-z](?:-?[a-z0-9])*(?:\.[a-z0-9](?:-?[a-z0-9])*)+$/;
 const NAME = /^[a-z0-9](?:-?[a-z0-9])*$/;
@@ -62,7 +61,6 @@ export const toolNameSchema = mapKey(
 
 const packagePath = z
   .string()
-  .min(1)
   .max(240)
   .superRefine((path, ctx) => {
     const fault = path.startsWith('/') ? 'is an absolute path' : faultOfPath(path);
@@ -216,7 +214,7 @@ export function parseManifest(input: Uint8Array | string): Manifest {
 
 function manifestInvalid(faults: Fault[]): AppError {
   const [first] = faults;
-  const shown = faults.slice(0, MANIFEST_LIMITS.faults);
+  const shown = faults.slice(0, MAX_FAULTS);
   const count = faults.length === 1 ? 'one fault' : `${faults.length} faults, the first`;
   return new AppError('manifest-invalid', {
     detail: `skill.json has ${count}: ${[first?.path, first?.problem].filter(Boolean).join(' ')}.`,

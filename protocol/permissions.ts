@@ -16,17 +16,8 @@
  * Paths are compared by name. Symbolic links are resolved by the hub when it grants and mounts; see
  * `bindPaths`.
  */
-export {
-  DEFAULT_RESOURCES,
-  NO_PERMISSIONS,
-  RESOURCE_BOUNDS,
-  type FilePermission,
-  type NetworkPermission,
-  type Permissions,
-  type Resources,
-  type SecretPermission,
-} from './permissions/shape.ts';
-export { type DeclaredPermissions, type PermissionsInput, headerOf } from './permissions/declared.ts';
+export { DEFAULT_RESOURCES, NO_PERMISSIONS, RESOURCE_BOUNDS, type Permissions } from './permissions/shape.ts';
+export { type DeclaredPermissions } from './permissions/declared.ts';
 export {
   covers,
   intersect,
@@ -35,15 +26,7 @@ export {
   permissionsSchema,
   union,
 } from './permissions/lattice.ts';
-export { type Change, type PermissionDiff, diff, isWider } from './permissions/diff.ts';
-export { type PermissionAtom, atoms, ofAtoms, withoutAtoms } from './permissions/atoms.ts';
-export { type Description, type ToolAnswer, describe } from './permissions/sentences.ts';
-export {
-  type Bindings,
-  type BoundPath,
-  type InsideValues,
-  bindPaths,
-  insideValues,
-  substitute,
-} from './permissions/paths.ts';
-export { hostCovers } from './permissions/hosts.ts';
+export { type Change, diff, isWider } from './permissions/diff.ts';
+export { type PermissionAtom, atoms, networkId, ofAtoms, withoutAtoms } from './permissions/atoms.ts';
+export { describe } from './permissions/sentences.ts';
+export { type Bindings, bindPaths, insideValues, substitute } from './permissions/paths.ts';

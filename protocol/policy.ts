@@ -26,7 +26,7 @@ export interface PolicyRequest {
 }
 
 /** Why a decision fell, for the person it concerns. */
-export interface Reason {
+interface Reason {
   /** A stable name of the rule or grant, such as `tool-answer` or `grant:files`. */
   rule: string;
   text: string;

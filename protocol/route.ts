@@ -3,7 +3,7 @@ import { z } from 'zod';
 const NOTHING = z.undefined();
 
 /** Marks a body or a reply of raw bytes: streamed by the handler, never held or parsed as JSON. */
-export const RAW_BYTES = z.custom<undefined>((value) => value === undefined);
+export const RAW_BYTES = z.custom<void>((value) => value === undefined);
 
 /**
  * One HTTP route as data: server and client are both made from it, so they cannot drift apart.

@@ -9,7 +9,7 @@ export interface JsonLimits {
 
 /**
  * Reads a JSON document that somebody signs or approves, so it must mean the same to every reader:
- * UTF-8 without a byte order mark, no name twice in one object, no lone surrogates, within limits.
+ * UTF-8 without a byte order mark, no name twice in one object, no `__proto__`, no lone surrogates, within limits.
  * Answers with the value, or with what is wrong.
  */
 export function readStrictJson(
@@ -99,6 +99,10 @@ function structuralFaults(text: string, maxDepth: number): Fault[] {
         frame.segment = string;
         if (frame.names.has(string)) {
           faults.push({ path: path(), problem: 'is there twice', remedy: 'Keep one of them.' });
+        }
+        // Copies of an object lose a member of this name, or get another prototype from it.
+        if (string === '__proto__') {
+          faults.push({ path: path(), problem: 'is a name that JavaScript reserves', remedy: 'Rename it.' });
         }
         frame.names.add(string);
       }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson, digestOf, digestSchema, type Digest, type Json } from './canonical.ts';
 import { AppError } from './errors.ts';
-import { faultsOf, pathText, teach, type Fault } from './faults.ts';
+import { faultsOf, MAX_FAULTS, pathText, teach, type Fault } from './faults.ts';
 import { toolNameSchema } from './manifest.ts';
 import { readStrictJson } from './strict-json.ts';
 
@@ -123,7 +123,7 @@ function surfaceInvalid(faults: Fault[]): AppError {
   return new AppError('surface-invalid', {
     detail: `surface.json is no surface: ${[first?.path, first?.problem].filter(Boolean).join(' ')}.`,
     hint: 'Pack the skill again.',
-    data: { faults: faults.slice(0, 50) },
+    data: { faults: faults.slice(0, MAX_FAULTS) },
   });
 }
 

@@ -27,7 +27,7 @@ export async function versionOf(
 ): Promise<VersionRecord> {
   const record = await store.version(name, version);
   if (record !== undefined) return record;
-  throw new AppError('version-not-found', { detail: `There is no ${name}@${version}.` });
+  throw versionNotFound(name, version);
 }
 
 /** All versions, newest version number first; `skill-not-found` when there are none. */
@@ -38,6 +38,11 @@ export async function versionsOf(
   const versions = await store.versionsOf(name);
   if (versions.length > 0) return versions;
   throw skillNotFound(name);
+}
+
+/** The one way to say that a skill has no such version, or that there is no such skill. */
+export function versionNotFound(name: string, version: string): AppError {
+  return new AppError('version-not-found', { detail: `There is no ${name}@${version}.` });
 }
 
 /** The one way to say that nobody has published such a skill. */

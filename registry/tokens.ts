@@ -121,8 +121,8 @@ export async function whoami(
   return recordOf(row);
 }
 
-function recordOf({ hash: _, ...record }: TokenRow): TokenRecord {
-  return record;
+function recordOf({ id, name, admin, namespaces, createdAt, expiresAt, lastUsedAt }: TokenRow): TokenRecord {
+  return { id, name, admin, namespaces, createdAt, expiresAt, lastUsedAt };
 }
 
 /** Makes the token of the home's file the only one of its kind, or removes it where there is no file. */

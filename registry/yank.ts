@@ -1,10 +1,10 @@
-import { AppError } from '../protocol/errors.ts';
 import { changeEntry, type Change as LogChange } from '../protocol/log.ts';
 import { splitName } from '../protocol/manifest.ts';
 import { purlOf } from '../protocol/provenance.ts';
 import { showLatest } from './latest.ts';
 import { appendEntry } from './log/log.ts';
 import { byOf, requirePublisher, type Caller } from './names.ts';
+import { versionNotFound } from './resolve.ts';
 import type { RegistrySigner } from './signing/signing.ts';
 import type { Standing, Store } from './store/store.ts';
 
@@ -53,8 +53,8 @@ export function deprecate(
   const { message } = which;
   return changeStanding(deps, caller, which, (before) => {
     if (before.deprecated === message) return undefined;
-    const entry =
-      message === null ? { kind: 'undeprecate' as const } : { kind: 'deprecate' as const, message };
+    // In the log, an empty message takes the warning back.
+    const entry = { kind: 'deprecate' as const, message: message ?? '' };
     return { entry, after: { ...before, deprecated: message } };
   });
 }
@@ -75,14 +75,13 @@ async function changeStanding(
   const time = clock().toISOString();
   return store.change(async (change) => {
     const record = await change.version(name, version);
-    if (record === undefined)
-      throw new AppError('version-not-found', { detail: `There is no ${name}@${version}.` });
+    if (record === undefined) throw versionNotFound(name, version);
     const { yanked, yankReason, deprecated } = record;
     const before: Standing = { yanked, yankReason, deprecated };
     const decided = decide(before);
     if (decided === undefined) return { name, version, ...before };
     const purl = purlOf(name, version);
-    const entry = changeEntry({ ...decided.entry, time, by: byOf(caller), purl } as LogChange);
+    const entry = changeEntry({ ...decided.entry, time, by: byOf(caller), purl });
     await appendEntry({ signer }, change, { kind: decided.entry.kind, entry, time });
     await change.setStanding(name, version, decided.after, time);
     await showLatest(change, name, time);

@@ -9,7 +9,10 @@ export const approve = command({
   summary: 'Accept what waits',
   arguments: { id: { about: 'its id, from: berth inbox' } },
   options: ACCEPTANCE_OPTIONS,
-  examples: ['berth approve install_k3f9', 'berth approve upgrade_k3f9 --without network:api.example.org:443'],
+  examples: [
+    'berth approve install_k3f9',
+    'berth approve upgrade_k3f9 --without network:api.example.org:443',
+  ],
   async run(context, { id, ...flags }) {
     const { adminApi } = await import('../../hub/admin-api.ts');
     const proposal = await context.hub(adminApi.approval, { params: { id } });

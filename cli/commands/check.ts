@@ -14,7 +14,10 @@ export const check = command({
   async run(context, { dir }) {
     const { checkSkill, refuseFailedTests } = await import('../check.ts');
     const { openSandbox } = await import('../sandbox.ts');
-    const checked = await checkSkill({ driver: openSandbox(context) }, resolve(context.workingDirectory, dir));
+    const checked = await checkSkill(
+      { driver: openSandbox(context) },
+      resolve(context.workingDirectory, dir),
+    );
     refuseFailedTests(checked.tests);
     const { packed, can, cannot, tools, advice, tests } = checked;
     const { manifest, digest, archive, files } = packed;

@@ -10,7 +10,10 @@ export const deny = command({
   examples: ['berth deny upgrade_k3f9 --reason "needs no network"'],
   async run(context, { id, reason }) {
     const { adminApi } = await import('../../hub/admin-api.ts');
-    const denied = await context.hub(adminApi.deny, { params: { id }, body: reason === undefined ? {} : { reason } });
+    const denied = await context.hub(adminApi.deny, {
+      params: { id },
+      body: reason === undefined ? {} : { reason },
+    });
     return {
       data: denied,
       notes: [

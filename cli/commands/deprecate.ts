@@ -26,12 +26,18 @@ export const deprecate = command({
     const { versionParams } = await import('../names.ts');
     const params = versionParams(version);
     const { deprecated: before } = await context.registry(registryApi.version, { params });
-    const data = await context.registry(registryApi.deprecate, { params, body: { message: message ?? null } });
+    const data = await context.registry(registryApi.deprecate, {
+      params,
+      body: { message: message ?? null },
+    });
     const name = `${data.name}@${data.version}`;
     return {
       data,
       notes: [clear ? `${name} is no longer warned about.` : `Whoever takes ${name} is now warned.`],
-      undo: before === null ? `berth deprecate ${name} --clear` : `berth deprecate ${name} ${JSON.stringify(before)}`,
+      undo:
+        before === null
+          ? `berth deprecate ${name} --clear`
+          : `berth deprecate ${name} ${JSON.stringify(before)}`,
     };
   },
 });

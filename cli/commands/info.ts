@@ -18,7 +18,8 @@ export const info = command({
     const offered = await context.registry(registryApi.skill, { params });
     const installed = await context.hub(adminApi.skill, { params }).catch((error: unknown) => {
       // Not installed, or no hub here: the registry's word is all there is.
-      if (error instanceof AppError && ['not-installed', 'not-running', 'unavailable'].includes(error.code)) return undefined;
+      if (error instanceof AppError && ['not-installed', 'not-running', 'unavailable'].includes(error.code))
+        return undefined;
       throw error;
     });
     const { paint } = context;
@@ -31,13 +32,15 @@ export const info = command({
         ...permissionLines(paint, offered.permissions),
         ...toolLines(paint, offered.tools),
         paint.strong('Versions'),
-        ...offered.versions.slice(0, 10).map(({ version, publishedAt, yanked, yankReason, deprecated, signer }) => {
-          const marks = [
-            yanked ? `yanked${yankReason ? ` (${yankReason})` : ''}` : '',
-            deprecated === null ? '' : `deprecated: ${deprecated}`,
-          ].filter(Boolean);
-          return `  ${version}  ${publishedAt.slice(0, 10)}  ${paint.dim(signer)}${marks.length === 0 ? '' : `  ${marks.join(', ')}`}`;
-        }),
+        ...offered.versions
+          .slice(0, 10)
+          .map(({ version, publishedAt, yanked, yankReason, deprecated, signer }) => {
+            const marks = [
+              yanked ? `yanked${yankReason ? ` (${yankReason})` : ''}` : '',
+              deprecated === null ? '' : `deprecated: ${deprecated}`,
+            ].filter(Boolean);
+            return `  ${version}  ${publishedAt.slice(0, 10)}  ${paint.dim(signer)}${marks.length === 0 ? '' : `  ${marks.join(', ')}`}`;
+          }),
         ...(installed === undefined
           ? []
           : [

@@ -9,16 +9,27 @@ export const init = command({
   summary: 'Make a new skill that packs and publishes as it is',
   arguments: { dir: { about: 'a new folder' } },
   options: {
-    template: { type: 'text', value: 'node|prompt', about: 'a server in TypeScript, or instructions only (node)' },
+    template: {
+      type: 'text',
+      value: 'node|prompt',
+      about: 'a server in TypeScript, or instructions only (node)',
+    },
     name: { type: 'text', value: 'NAME', about: 'namespace/name (local.me/<dir>)' },
   },
-  examples: ['berth init hello', 'berth init hello --name local.me/hello', 'berth init summary --template prompt'],
+  examples: [
+    'berth init hello',
+    'berth init hello --name local.me/hello',
+    'berth init summary --template prompt',
+  ],
   async run(context, { dir, template = 'node', name }) {
     const { initSkill, TEMPLATES } = await import('../init.ts');
     const folder = resolve(context.workingDirectory, dir);
     const chosen = TEMPLATES.find((known) => known === template);
     if (chosen === undefined) {
-      throw new AppError('usage-invalid', { detail: `There is no template ${template}.`, hint: TEMPLATES.join(' or ') });
+      throw new AppError('usage-invalid', {
+        detail: `There is no template ${template}.`,
+        hint: TEMPLATES.join(' or '),
+      });
     }
     const made = await initSkill(folder, { name: name ?? `local.me/${basename(folder)}`, template: chosen });
     return {

@@ -39,7 +39,8 @@ export const install = command({
     });
     const { approval, installed } = reply;
     if (installed !== undefined) return installedOutcome(context, installed, approval);
-    if (approval === undefined) throw new AppError('internal', { detail: 'The hub neither installed nor proposed it.' });
+    if (approval === undefined)
+      throw new AppError('internal', { detail: 'The hub neither installed nor proposed it.' });
     if (yes || !context.asks) throw stillWaiting(approval);
     return askAndApprove(context, approval, said);
   },
@@ -56,7 +57,10 @@ function installedOutcome(
     text: installedText(context.paint, installed),
     notes: approval === undefined ? ['It was installed before; nothing changed.'] : [],
     warnings: installed.problem === undefined ? [] : [installed.problem],
-    undo: from === undefined || from === installed.version ? `berth remove ${installed.name}` : `berth install ${installed.name}@${from}`,
+    undo:
+      from === undefined || from === installed.version
+        ? `berth remove ${installed.name}`
+        : `berth install ${installed.name}@${from}`,
     next: installed.tools.slice(0, 1).map((tool) => `berth call ${installed.alias} ${tool.name} '{}'`),
   };
 }
@@ -65,9 +69,10 @@ function installedOutcome(
 function stillWaiting(approval: ApprovalView): AppError {
   const serving = approval.from === undefined ? '' : ` ${approval.from} goes on serving.`;
   return new AppError('approval-required', {
-    detail: [`${approval.skill} ${approval.version} wants more than before and waits as ${approval.id}.${serving}`, ...approval.widened].join(
-      '\n  - ',
-    ),
+    detail: [
+      `${approval.skill} ${approval.version} wants more than before and waits as ${approval.id}.${serving}`,
+      ...approval.widened,
+    ].join('\n  - '),
     hint: `berth approve ${approval.id}`,
     data: { id: approval.id, approval },
   });

@@ -51,7 +51,12 @@ async function askToken(context: Context, baseUrl: string): Promise<string> {
     });
   }
   const clack = await import('@clack/prompts');
-  const token = await clack.password({ message: `Token for ${baseUrl}`, output: context.stderr, signal: context.signal });
-  if (clack.isCancel(token) || token.trim() === '') throw new AppError('not-signed-in', { detail: 'No token was given.' });
+  const token = await clack.password({
+    message: `Token for ${baseUrl}`,
+    output: context.stderr,
+    signal: context.signal,
+  });
+  if (clack.isCancel(token) || token.trim() === '')
+    throw new AppError('not-signed-in', { detail: 'No token was given.' });
   return token.trim();
 }

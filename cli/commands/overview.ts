@@ -37,14 +37,18 @@ export const overview = command({
               : ['berth list', 'berth audit ls'];
     const health = [
       status.sandbox.usable ? undefined : `no usable sandbox: ${status.sandbox.problem?.detail ?? ''}`,
-      troubled === 0 ? undefined : `${troubled} of ${troubled + status.skills.ready} skills do not serve (berth list)`,
+      troubled === 0
+        ? undefined
+        : `${troubled} of ${troubled + status.skills.ready} skills do not serve (berth list)`,
     ].filter((problem) => problem !== undefined);
     return {
       data: { running: true, status, next },
       text: [
         `Berth is ${paint.good('running')}: ${status.mcp}, ${status.skills.ready} skills ready, ${status.clients} clients.`,
         ...health.map((problem) => `${paint.bad('!')} ${problem}`),
-        ...(first === undefined ? ['Nothing waits for a decision.'] : [`${paint.warn('Waiting:')} ${first.sentence}`]),
+        ...(first === undefined
+          ? ['Nothing waits for a decision.']
+          : [`${paint.warn('Waiting:')} ${first.sentence}`]),
       ].join('\n'),
       next,
     };

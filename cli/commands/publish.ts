@@ -13,7 +13,11 @@ export const publish = command({
     key: { type: 'text', value: 'NAME', about: 'sign with this key (default)' },
     tokenFile: { type: 'text', value: 'FILE', about: 'file that holds the token of the registry' },
   },
-  examples: ['berth publish hello', 'berth publish hello --dry-run', 'berth publish hello-0.1.0.tgz --key release'],
+  examples: [
+    'berth publish hello',
+    'berth publish hello --dry-run',
+    'berth publish hello-0.1.0.tgz --key release',
+  ],
   async run(context, { source, dryRun, key, tokenFile }) {
     const { claimsOf } = await import('../package-claims.ts');
     const { archive, bundle } = await archiveFrom(context, resolve(context.workingDirectory, source));
@@ -30,7 +34,9 @@ export const publish = command({
           tools: surface.tools.map((tool) => tool.name),
           published: false,
         },
-        text: [`${manifest.name} ${manifest.version} ${digest}`, ...files.map((file) => `  ${file}`)].join('\n'),
+        text: [`${manifest.name} ${manifest.version} ${digest}`, ...files.map((file) => `  ${file}`)].join(
+          '\n',
+        ),
         notes: ['Nothing was published.'],
         next: [`berth publish ${source}`],
       };
@@ -41,7 +47,8 @@ export const publish = command({
       tokenFile === undefined ? {} : { tokenFile: resolve(context.workingDirectory, tokenFile) },
     );
     // A signature that lies beside the archive is used as it is, unless a key is named.
-    const signature = bundle === undefined || key !== undefined ? { key: await authorKey(context.home, key) } : { bundle };
+    const signature =
+      bundle === undefined || key !== undefined ? { key: await authorKey(context.home, key) } : { bundle };
     const { repeated, ...data } = await publishArchive({ registry }, archive, signature);
     return {
       data,

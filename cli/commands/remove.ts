@@ -20,7 +20,9 @@ export const remove = command({
     });
     return {
       data: { ...removed, dataRemoved: withData },
-      notes: [`${removed.name} ${removed.version} is removed${withData ? ' with its data' : '; its data is kept'}.`],
+      notes: [
+        `${removed.name} ${removed.version} is removed${withData ? ' with its data' : '; its data is kept'}.`,
+      ],
       undo: `berth install ${removed.name}@${removed.version}${withData ? ' (its data cannot be brought back)' : ''}`,
     };
   },

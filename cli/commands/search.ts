@@ -22,7 +22,8 @@ export const search = command({
     ]);
     return {
       data: { hits },
-      text: rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'PERMISSIONS', 'WHAT IT DOES'], rows),
+      text:
+        rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'PERMISSIONS', 'WHAT IT DOES'], rows),
       notes: rows.length === 0 ? ['Nothing found.'] : [],
       next: hits.slice(0, 1).map(({ name }) => `berth info ${name}`),
     };

@@ -34,8 +34,12 @@ export const status = command({
         `skills    ${data.skills.ready} ready, ${data.skills.blocked} blocked, ${data.skills.quarantined} quarantined`,
         `clients   ${data.clients}`,
         `audit     ${data.audit.records} records`,
-        ...(running.length === 0 ? [] : ['', columns(context, ['SKILL', 'VERSION', 'USER', 'PID', 'CALLS', 'STATE'], running)]),
-        ...(data.waiting.length === 0 ? [] : ['', ...data.waiting.map(({ id, sentence }) => `${id}  ${sentence}`)]),
+        ...(running.length === 0
+          ? []
+          : ['', columns(context, ['SKILL', 'VERSION', 'USER', 'PID', 'CALLS', 'STATE'], running)]),
+        ...(data.waiting.length === 0
+          ? []
+          : ['', ...data.waiting.map(({ id, sentence }) => `${id}  ${sentence}`)]),
       ].join('\n'),
       next: data.waiting.slice(0, 1).map(({ id }) => `berth approve ${id}`),
     };

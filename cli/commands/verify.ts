@@ -9,7 +9,11 @@ export const verify = command({
   arguments: { archive: { about: 'the archive' } },
   options: {
     bundle: { type: 'text', value: 'FILE', about: 'its signature (<archive>.sigstore.json)' },
-    keys: { type: 'list', value: 'FILE', about: 'public keys that may have signed: PEM, or JSON of /v1/keys/<namespace>; your own when left out' },
+    keys: {
+      type: 'list',
+      value: 'FILE',
+      about: 'public keys that may have signed: PEM, or JSON of /v1/keys/<namespace>; your own when left out',
+    },
   },
   examples: [
     'berth verify hello-0.1.0.tgz',
@@ -27,7 +31,9 @@ export const verify = command({
     const trusted =
       keys.length === 0
         ? (await authorKeys(context.home)).map(({ record }) => record)
-        : (await Promise.all(keys.map((file) => readPublicKeys(resolve(context.workingDirectory, file))))).flat();
+        : (
+            await Promise.all(keys.map((file) => readPublicKeys(resolve(context.workingDirectory, file))))
+          ).flat();
     const data = await verifyPackage(bytes, signature, trusted);
     return {
       data,

@@ -15,6 +15,10 @@ export const yank = command({
       params: versionParams(version),
       body: reason === undefined ? {} : { reason },
     });
-    return { data, notes: [`${data.name} ${data.version} is yanked.`], undo: `berth unyank ${data.name}@${data.version}` };
+    return {
+      data,
+      notes: [`${data.name} ${data.version} is yanked.`],
+      undo: `berth unyank ${data.name}@${data.version}`,
+    };
   },
 });

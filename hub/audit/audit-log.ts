@@ -20,6 +20,8 @@ export interface AuditLog {
     work: (trx: Transaction<HubTables>, record: (event: AuditEvent) => void) => Promise<T>,
   ): Promise<T>;
   head(): { records: number; head: string };
+  /** Signs the head now: what lies before it can no longer be changed unnoticed. */
+  sign(): Promise<void>;
   /** Signs the head; nothing can be appended afterwards. */
   close(): Promise<void>;
 }
@@ -87,6 +89,7 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
 
   return {
     append(...events) {
+      if (events.length === 0) return Promise.resolve();
       if (closed) return Promise.reject(new Error('the audit log is closed'));
       return new Promise<void>((resolve, reject) => {
         queue.push({ events, resolve, reject });
@@ -110,6 +113,8 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
     },
 
     head: () => ({ records: last?.seq ?? 0, head: last?.hash ?? '' }),
+
+    sign: () => exclusive(() => signTip(db, last)),
 
     async close() {
       closed = true;

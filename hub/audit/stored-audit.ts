@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import { type AuditRecord, describeRecord, type SignedHead, verifyChain } from '../../protocol/audit.ts';
+import { type AuditRecord, describeRecord, verifyChain } from '../../protocol/audit.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { PublicKeyRecord } from '../../protocol/provenance.ts';
 import type { HubTables } from '../store/schema.ts';
@@ -62,18 +62,21 @@ export async function auditEntry(db: Kysely<HubTables>, seq: number): Promise<Au
 }
 
 /**
- * Checks the whole stored chain against the hub's keys.
+ * Checks the whole stored chain against the hub's keys. A running hub gives `end`, the last record it wrote: without
+ * it, records missing behind the last signed head cannot be noticed.
  * @throws AppError `audit-broken` with `record` (the first bad one) and `reason`.
  */
 export async function verifyStoredAudit(
   db: Kysely<HubTables>,
   keys: readonly PublicKeyRecord[],
+  end?: { records: number; head: string },
 ): Promise<{ records: number; head: string }> {
   const heads = await db.selectFrom('audit_head').selectAll().orderBy('seq').execute();
   const verdict = await verifyChain(
     rowsInOrder(db),
-    heads.map((row) => parsedHead(row.head)),
+    heads.map((row) => row.head),
     keys,
+    end === undefined || end.records === 0 ? undefined : { seq: end.records, hash: end.head },
   );
   if (verdict.ok) return { records: verdict.records, head: verdict.head };
   throw new AppError('audit-broken', {
@@ -98,10 +101,6 @@ async function* rowsInOrder(db: Kysely<HubTables>): AsyncGenerator<{ seq: number
     if (last === undefined) return;
     after = last.seq;
   }
-}
-
-function parsedHead(text: string): SignedHead {
-  return JSON.parse(text) as SignedHead;
 }
 
 /** A damaged row is shown as such: looking at the log must work best when something is wrong with it. */

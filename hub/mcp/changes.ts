@@ -3,7 +3,7 @@ import type { Logger } from '../../protocol/node/logger.ts';
 import type { Gateway, GatewayView, Principal, Scope } from './gateway.ts';
 
 /** The lists of which MCP tells clients that they changed. */
-export const LIST_KINDS = ['tools', 'prompts', 'resources'] as const;
+const LIST_KINDS = ['tools', 'prompts', 'resources'] as const;
 export type ListKind = (typeof LIST_KINDS)[number];
 
 /** Tells those who listen when their own view has changed, and nobody when another's has. */
@@ -72,7 +72,11 @@ export function audienceKey({ user, client }: Principal, scope: Scope): string {
   return JSON.stringify([user, client, scope.kind === 'all' ? null : scope.name]);
 }
 
-function revisionOf(gateway: Gateway, { principal, scope }: Pick<Audience, 'principal' | 'scope'>, log: Logger): Revision {
+function revisionOf(
+  gateway: Gateway,
+  { principal, scope }: Pick<Audience, 'principal' | 'scope'>,
+  log: Logger,
+): Revision {
   const view = viewOrNothing(gateway, principal, scope, log);
   return {
     tools: digest(view.tools),

@@ -41,7 +41,11 @@ const reference = z.union([
 const LISTS = {
   'tools/list': { capability: 'tools', field: 'tools', of: (view: GatewayView) => view.tools },
   'prompts/list': { capability: 'prompts', field: 'prompts', of: (view: GatewayView) => view.prompts },
-  'resources/list': { capability: 'resources', field: 'resources', of: (view: GatewayView) => view.resources },
+  'resources/list': {
+    capability: 'resources',
+    field: 'resources',
+    of: (view: GatewayView) => view.resources,
+  },
   'resources/templates/list': {
     capability: 'resources',
     field: 'resourceTemplates',
@@ -55,7 +59,10 @@ const REQUESTS = {
     capability: 'tools',
     params: z.object({ name, arguments: z.record(z.string(), z.unknown()).optional(), _meta: meta }),
   },
-  'prompts/get': { capability: 'prompts', params: z.object({ name, arguments: words.optional(), _meta: meta }) },
+  'prompts/get': {
+    capability: 'prompts',
+    params: z.object({ name, arguments: words.optional(), _meta: meta }),
+  },
   'resources/read': { capability: 'resources', params: z.object({ uri, _meta: meta }) },
   'completion/complete': {
     capability: 'completions',
@@ -79,7 +86,9 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
   return {
     ...(all || view.tools.length > 0 ? { tools: { listChanged: true } } : {}),
     ...(all || view.prompts.length > 0 ? { prompts: { listChanged: true } } : {}),
-    ...(all || view.resources.length + view.resourceTemplates.length > 0 ? { resources: { listChanged: true } } : {}),
+    ...(all || view.resources.length + view.resourceTemplates.length > 0
+      ? { resources: { listChanged: true } }
+      : {}),
     ...(view.completions ? { completions: {} } : {}),
   };
 }
@@ -104,9 +113,11 @@ export async function dispatch(
 ): Promise<Result> {
   const { method, params } = request;
   const place = { requestId: newRequestId(), log };
-  if (!serves(server.getCapabilities(), method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
+  if (!serves(server.getCapabilities(), method))
+    throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
   try {
-    if (isList(method)) return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (isList(method))
+      return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
     const order = gatewayRequest(method, sent, context);
@@ -138,7 +149,7 @@ function gatewayRequest(
   params: Record<string, unknown>,
   { mcpReq }: ServerContext,
 ): GatewayRequest {
-  const progressToken = mcpReq._meta?.progressToken;
+  const { _meta: { progressToken } = {} } = mcpReq;
   if (progressToken === undefined) return { method, params, signal: mcpReq.signal };
   let furthest = -Infinity;
   return {
@@ -161,7 +172,9 @@ function withAgent(principal: Principal, server: Server, { mcpReq }: ServerConte
   if (principal.agent !== undefined) return principal;
   const envelope = mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
   const agent = (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
-  return typeof agent === 'string' ? { ...principal, agent: agent.replaceAll(/[^\x20-\x7e]/g, ' ').slice(0, 100) } : principal;
+  return typeof agent === 'string'
+    ? { ...principal, agent: agent.replaceAll(/[^\x20-\x7e]/g, ' ').slice(0, 100) }
+    : principal;
 }
 
 /** The result in the form that the visitor's era has for it: older revisions know only objects as structured content. */
@@ -178,7 +191,11 @@ function projected(
 }
 
 /** A skill may let its resources be cached, but never shared: what one principal may read, another may not. */
-function perEra({ era }: Visitor, method: string, { ttlMs, cacheScope: _scope, ...result }: Record<string, unknown>): Result {
+function perEra(
+  { era }: Visitor,
+  method: string,
+  { ttlMs, cacheScope: _scope, ...result }: Record<string, unknown>,
+): Result {
   if (era === 'legacy' || method !== 'resources/read') return result;
   return { ...result, ttlMs: typeof ttlMs === 'number' ? ttlMs : 0, cacheScope: 'private' };
 }

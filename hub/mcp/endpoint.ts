@@ -18,7 +18,8 @@ export interface EndpointLimits extends BodyLimits, SessionLimits {
   listTtlMs: number;
 }
 
-export const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
+/** Enough for any client that means well. */
+const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
   requestBytes: 4 * 1024 * 1024,
   requestDepth: 64,
   sessionTtlMs: 30 * 60_000,
@@ -51,7 +52,13 @@ export interface McpEndpoint {
  * Serves both protocol eras on the same addresses. Nothing is read before Host, Origin and token are known
  * to be good, in this order.
  */
-export function createMcpEndpoint({ authenticate, ownHosts, log, clock = systemClock, ...parts }: EndpointParts): McpEndpoint {
+export function createMcpEndpoint({
+  authenticate,
+  ownHosts,
+  log,
+  clock = systemClock,
+  ...parts
+}: EndpointParts): McpEndpoint {
   const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
   const { gateway, serverInfo } = parts;
   const notices = createChangeNotices({ gateway, log });

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
-import { AppError, asAppError, type ErrorCode } from '../../protocol/errors.ts';
+import { type AppError, asAppError, type ErrorCode } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 
 /** Ours, out of the range that MCP leaves to implementations (-32000…-32019); `data.code` says which it is. */
@@ -35,7 +35,8 @@ export interface ErrorPlace {
 export function toolFailure(thrown: unknown, place: ErrorPlace): Record<string, unknown> {
   const error = asAppError(thrown);
   const ours = error.code === 'internal';
-  if (ours || (REQUEST_FAULTS.has(error.code) && !MODEL_CAN_MEND.has(error.code))) throw protocolError(thrown, place);
+  if (ours || (REQUEST_FAULTS.has(error.code) && !MODEL_CAN_MEND.has(error.code)))
+    throw protocolError(thrown, place);
   return { isError: true, content: [{ type: 'text', text: textForAgents(error) }] };
 }
 
@@ -54,7 +55,8 @@ export function protocolError(thrown: unknown, { requestId, log }: ErrorPlace): 
 function rpcCodeOf(error: AppError): number {
   if (REQUEST_FAULTS.has(error.code)) return ProtocolErrorCode.InvalidParams;
   // A skill that does not know what it was asked for says so in the same words as the hub would.
-  const rpc = error.code === 'skill-error' ? (error.data?.['rpc'] as { code?: unknown } | undefined) : undefined;
+  const rpc =
+    error.code === 'skill-error' ? (error.data?.['rpc'] as { code?: unknown } | undefined) : undefined;
   return INVALID_PARAMS_RPC.has(rpc?.code as number) ? ProtocolErrorCode.InvalidParams : REFUSED;
 }
 
@@ -82,7 +84,12 @@ export interface Refusal {
 }
 
 /** Answers an HTTP request that got no further, in JSON-RPC's form, which MCP clients can show. */
-export function refuse(response: ServerResponse, thrown: unknown, place: ErrorPlace, refusal: Refusal = {}): void {
+export function refuse(
+  response: ServerResponse,
+  thrown: unknown,
+  place: ErrorPlace,
+  refusal: Refusal = {},
+): void {
   const error = asAppError(thrown);
   const { message, data } = protocolError(thrown, place);
   if (response.headersSent) {
@@ -109,6 +116,7 @@ function httpRpcCodeOf(error: AppError): number {
 /** RFC 6750 §3: says why a token was not taken, and nothing about it where none came. */
 function challengeOf(error: AppError): Record<string, string> {
   if (error.status !== 401) return {};
-  const why = error.data?.['tokenSent'] === true ? `, error="invalid_token", error_description="${error.title}"` : '';
+  const why =
+    error.data?.['tokenSent'] === true ? `, error="invalid_token", error_description="${error.title}"` : '';
   return { 'www-authenticate': `Bearer realm="berth"${why}` };
 }

@@ -1,3 +1,7 @@
+import type { Principal } from '../../protocol/policy.ts';
+
+export type { Principal };
+
 /**
  * What the MCP endpoint needs of the hub. The endpoint knows protocol eras, sessions and streams;
  * the gateway knows skills, policy and audit. Neither knows the other's business.
@@ -14,13 +18,6 @@ export interface Gateway {
   request(principal: Principal, scope: Scope, request: GatewayRequest): Promise<Record<string, unknown>>;
   /** Tells when the view of some principal may have changed; answers with the way to stop listening. */
   onChange(listener: () => void): () => void;
-}
-
-/** Who acts. `user` comes only from the token's record; `agent` is display only. */
-export interface Principal {
-  user: string;
-  client: string;
-  agent?: string;
 }
 
 /** All skills (`/mcp`, names prefixed) or one skill (`/s/<namespace>/<name>/mcp`, unprefixed). */

@@ -29,7 +29,9 @@ export function scopeOf(url: string): Scope {
   if (path === '/mcp') return { kind: 'all' };
   const [, namespace, name] = SKILL_PATH.exec(path) ?? [];
   if (namespace !== undefined && name !== undefined) return { kind: 'skill', name: `${namespace}/${name}` };
-  throw new AppError('route-not-found', { detail: 'MCP is served at /mcp and at /s/<namespace>/<name>/mcp.' });
+  throw new AppError('route-not-found', {
+    detail: 'MCP is served at /mcp and at /s/<namespace>/<name>/mcp.',
+  });
 }
 
 /** Looks a client's token up. May say more than "no" by throwing `token-expired`. */
@@ -48,7 +50,8 @@ export async function signIn({ headers }: IncomingMessage, authenticate: Authent
     const principal = token === undefined ? undefined : await authenticate(token);
     if (principal !== undefined) return principal;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'token-expired') throw refusedToken(error.code, error.message);
+    if (error instanceof AppError && error.code === 'token-expired')
+      throw refusedToken(error.code, error.message);
     throw error;
   }
   throw refusedToken('not-signed-in', 'The token is not one of this hub, or has been removed.');

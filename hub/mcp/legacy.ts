@@ -78,10 +78,14 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     };
     server.fallbackRequestHandler = (message, context) => {
       // The SDK never answers a cancelled request; its stream would stay open for as long as the session.
-      context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), { once: true });
+      context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
+        once: true,
+      });
       return dispatch(parts, { principal, scope, era: 'legacy' }, server, message, context);
     };
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
     server.onerror = (error) => log.debug({ err: error }, 'MCP session');
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
     server.onclose = () => {
       session.stopTimer();
       session.stopListening();
@@ -97,7 +101,9 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     if (own.length < parts.sessionsPerClient) return;
     const idlest = own.filter(({ open: busy }) => busy === 0).toSorted((a, b) => a.lastUsed - b.lastUsed)[0];
     if (idlest === undefined) {
-      throw new AppError('rate-limited', { detail: `This client has ${own.length} sessions in use at this door.` });
+      throw new AppError('rate-limited', {
+        detail: `This client has ${own.length} sessions in use at this door.`,
+      });
     }
     void idlest.server.close();
   }
@@ -141,7 +147,9 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
 }
 
 function sessionGone(): AppError {
-  return new AppError('session-not-found', { detail: 'There is no such session; begin a new one with initialize.' });
+  return new AppError('session-not-found', {
+    detail: 'There is no such session; begin a new one with initialize.',
+  });
 }
 
 /** Without a session there is nothing to stream and nothing to delete. */

@@ -83,14 +83,18 @@ export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: nu
 function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method: string): ViewServer {
   const view = parts.gateway.view(principal, scope);
   const capabilities = capabilitiesOf(view, scope);
-  const mcp = new ViewServer(view, parts.serverInfo, {
-    capabilities,
-    ...(view.instructions === undefined ? {} : { instructions: view.instructions }),
-  });
+  const mcp = new ViewServer(
+    view,
+    parts.serverInfo,
+    view.instructions === undefined ? {} : { instructions: view.instructions },
+  );
+  // Not in the constructor: there, the SDK adds handlers of its own for whatever is declared.
+  mcp.server.registerCapabilities(capabilities);
   // Without a fallback the SDK answers an unknown method by itself, with the HTTP status that the revision asks for.
   if (serves(capabilities, method)) {
     const visitor = { principal, scope, era: 'modern' } as const;
-    mcp.server.fallbackRequestHandler = (request, context) => dispatch(parts, visitor, mcp.server, request, context);
+    mcp.server.fallbackRequestHandler = (request, context) =>
+      dispatch(parts, visitor, mcp.server, request, context);
   }
   return mcp;
 }
@@ -114,6 +118,7 @@ class ViewServer extends McpServer {
 function busFor(notices: ChangeNotices, principal: Principal, scope: Scope): ServerEventBus {
   return {
     publish: () => undefined,
-    subscribe: (listener) => notices.listen(principal, scope, (kind) => listener({ kind: `${kind}_list_changed` })),
+    subscribe: (listener) =>
+      notices.listen(principal, scope, (kind) => listener({ kind: `${kind}_list_changed` })),
   };
 }

@@ -30,10 +30,16 @@ export async function captureSurface(
 ): Promise<Surface> {
   const connection = await connect({ ...parts, clock, limits: DEFAULT_RUNNER_LIMITS }, { plan, protocol });
   try {
-    const live = await surfaceOf(connection.session, { label: plan.label, clock, timeoutMs: LISTING_TIMEOUT_MS });
+    const live = await surfaceOf(connection.session, {
+      label: plan.label,
+      clock,
+      timeoutMs: LISTING_TIMEOUT_MS,
+    });
     return skill === undefined ? live : { ...live, skill };
   } finally {
-    await connection.end(new AppError('unavailable', { detail: `${plan.label} was started only to be looked at.` }));
+    await connection.end(
+      new AppError('unavailable', { detail: `${plan.label} was started only to be looked at.` }),
+    );
   }
 }
 
@@ -56,7 +62,8 @@ export async function surfaceOf(
     declared('resources') ? list('resources/templates/list', 'resourceTemplates') : [],
   ]);
   const [tools, prompts, resources, resourceTemplates] = await within(clock, timeoutMs, lists, late);
-  const resourcesSubscribe = isObject(capabilities['resources']) && capabilities['resources']['subscribe'] === true;
+  const resourcesSubscribe =
+    isObject(capabilities['resources']) && capabilities['resources']['subscribe'] === true;
   const surface = surfaceSchema.safeParse({
     ...(instructions === undefined ? {} : { instructions }),
     tools,
@@ -71,7 +78,10 @@ export async function surfaceOf(
   });
   if (surface.success) return surface.data;
   const [fault] = surface.error.issues;
-  throw notMcp(label, `lists something that MCP does not allow (${fault?.path.join('.') ?? ''}: ${fault?.message ?? ''})`);
+  throw notMcp(
+    label,
+    `lists something that MCP does not allow (${fault?.path.join('.') ?? ''}: ${fault?.message ?? ''})`,
+  );
 }
 
 const page = z.looseObject({ nextCursor: z.string().min(1).max(10_000).optional() });
@@ -106,4 +116,3 @@ function lacks(error: unknown): boolean {
   const rpc = error.data?.['rpc'];
   return isObject(rpc) && rpc['code'] === METHOD_NOT_FOUND;
 }
-

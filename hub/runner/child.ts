@@ -45,7 +45,11 @@ export interface ChildOrder {
 }
 
 /** Failures by which a skill shows that something is wrong with it. */
-const FAULTS: ReadonlySet<string> = new Set(['skill-crashed', 'skill-output-invalid', 'skill-output-too-large']);
+const FAULTS: ReadonlySet<string> = new Set([
+  'skill-crashed',
+  'skill-output-invalid',
+  'skill-output-too-large',
+]);
 
 /**
  * Starts a child once there is room. It is ready when its live surface is the approved one; one that
@@ -94,7 +98,10 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     const live = await surfaceOf(session, { label, clock, timeoutMs: limits.startTimeoutMs });
     const approved = skill.surface;
     // What SKILL.md says is no server's word; the package's digest answers for it.
-    const differences = diffSurface(approved, approved.skill === undefined ? live : { ...live, skill: approved.skill });
+    const differences = diffSurface(
+      approved,
+      approved.skill === undefined ? live : { ...live, skill: approved.skill },
+    );
     if (differences.length === 0) return;
     ordered ??= 'its surface is not the approved one';
     events.surfaceChanged({ skill: skill.name, version: skill.version, differences });
@@ -138,7 +145,12 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     failed();
   }
 
-  async function request({ method, params, signal, onProgress }: SkillRequest): Promise<Record<string, unknown>> {
+  async function request({
+    method,
+    params,
+    signal,
+    onProgress,
+  }: SkillRequest): Promise<Record<string, unknown>> {
     calls += 1;
     stopTimer();
     try {

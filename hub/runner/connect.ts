@@ -156,13 +156,17 @@ function openLink(
   // MCP asks a server not to answer what was cancelled, so silence alone proves nothing.
   const killUnlessAlive = async (): Promise<void> => {
     const alive = session === undefined || (await session.isAlive(limits.graceMs));
-    if (!alive) await kill(new AppError('skill-crashed', { detail: `${skill} hung after a cancelled call.` }));
+    if (!alive)
+      await kill(new AppError('skill-crashed', { detail: `${skill} hung after a cancelled call.` }));
   };
   const ended = process.exited.then(async (exit) => {
     // Its last answer may still be in the pipe.
     const drained = finished(process.stdout).catch(() => undefined);
-    await within(clock, limits.graceMs, drained, () => crashed(skill, 'left its output open')).catch(() => undefined);
-    const how = exit.reason ?? (exit.signal === null ? `exit code ${String(exit.code)}` : `signal ${exit.signal}`);
+    await within(clock, limits.graceMs, drained, () => crashed(skill, 'left its output open')).catch(
+      () => undefined,
+    );
+    const how =
+      exit.reason ?? (exit.signal === null ? `exit code ${String(exit.code)}` : `signal ${exit.signal}`);
     const words = stderr.lastWords();
     reason ??= crashed(skill, words === '' ? how : `${how}; it said last: ${words}`);
     peer.fail(reason);

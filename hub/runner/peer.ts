@@ -128,7 +128,8 @@ export function createPeer({
       const params = isObject(message['params']) ? message['params'] : {};
       if (id === undefined) return notification(method, params);
       if (typeof id === 'string' || typeof id === 'number') return answer(id, method);
-    } else if (typeof id === 'number' && ('result' in message || 'error' in message)) return response(id, message);
+    } else if (typeof id === 'number' && ('result' in message || 'error' in message))
+      return response(id, message);
     else if (id === null && 'error' in message) return;
     protocolFault();
   }
@@ -153,7 +154,9 @@ export function createPeer({
     const outcome =
       method === 'ping'
         ? { result: {} }
-        : { error: { code: METHOD_NOT_FOUND, message: `This client does not offer ${method.slice(0, 100)}.` } };
+        : {
+            error: { code: METHOD_NOT_FOUND, message: `This client does not offer ${method.slice(0, 100)}.` },
+          };
     try {
       pipe.send({ jsonrpc: '2.0', id, ...outcome });
     } catch (error) {

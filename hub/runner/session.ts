@@ -4,7 +4,7 @@ import { isObject, type Peer, type PeerRequest } from './peer.ts';
 import { notMcp } from './pipe.ts';
 
 /** The revision without handshake and sessions; every request says what an older one agreed on at the start. */
-export const MODERN = '2026-07-28';
+const MODERN = '2026-07-28';
 
 const RESERVED_META = 'io.modelcontextprotocol/';
 
@@ -85,7 +85,11 @@ export async function openSession({
 }
 
 async function discover(peer: Peer, skill: string, timeoutMs: number) {
-  const answer = await opening(skill, MODERN, peer.request({ method: 'server/discover', params: {}, timeoutMs }));
+  const answer = await opening(
+    skill,
+    MODERN,
+    peer.request({ method: 'server/discover', params: {}, timeoutMs }),
+  );
   const parsed = discovered.safeParse(answer);
   if (!parsed.success) throw notMcp(skill, 'answered server/discover with something else', parsed.error);
   if (!parsed.data.supportedVersions.includes(MODERN)) {
@@ -103,7 +107,8 @@ async function initialize(
   const answer = await opening(skill, protocol, peer.request({ method: 'initialize', params, timeoutMs }));
   const parsed = initialized.safeParse(answer);
   if (!parsed.success) throw notMcp(skill, 'answered initialize with something else', parsed.error);
-  if (parsed.data.protocolVersion !== protocol) throw wrongRevision(skill, protocol, parsed.data.protocolVersion);
+  if (parsed.data.protocolVersion !== protocol)
+    throw wrongRevision(skill, protocol, parsed.data.protocolVersion);
   peer.notify('notifications/initialized');
   return parsed.data;
 }
@@ -113,7 +118,8 @@ async function opening<T>(skill: string, protocol: string, answer: Promise<T>): 
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'skill-error') throw wrongRevision(skill, protocol, error.message);
+    if (error instanceof AppError && error.code === 'skill-error')
+      throw wrongRevision(skill, protocol, error.message);
     throw error;
   }
 }
@@ -129,11 +135,16 @@ function wrongRevision(skill: string, wanted: string, answered: string): AppErro
 function withoutHopMeta(params: Record<string, unknown>): Record<string, unknown> {
   const { _meta: meta, ...rest } = params;
   if (!isObject(meta)) return rest;
-  const kept = Object.entries(meta).filter(([key]) => key !== 'progressToken' && !key.startsWith(RESERVED_META));
+  const kept = Object.entries(meta).filter(
+    ([key]) => key !== 'progressToken' && !key.startsWith(RESERVED_META),
+  );
   return kept.length === 0 ? rest : { ...rest, _meta: Object.fromEntries(kept) };
 }
 
-function ofModern(skill: string, { resultType, ...result }: Record<string, unknown>): Record<string, unknown> {
+function ofModern(
+  skill: string,
+  { resultType, ...result }: Record<string, unknown>,
+): Record<string, unknown> {
   if (resultType === 'input_required') {
     throw new AppError('skill-error', {
       detail: `${skill} asks the user for input, which this hub does not offer to skills.`,

@@ -79,8 +79,13 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
     return victim.gone;
   }
 
-  async function request(skill: RunnableSkill, user: string, order: SkillRequest): Promise<Record<string, unknown>> {
-    if (closed) throw new AppError('unavailable', { detail: 'The hub is stopping and starts nothing any more.' });
+  async function request(
+    skill: RunnableSkill,
+    user: string,
+    order: SkillRequest,
+  ): Promise<Record<string, unknown>> {
+    if (closed)
+      throw new AppError('unavailable', { detail: 'The hub is stopping and starts nothing any more.' });
     const { key, child } = childFor(skill, user);
     if (child.calls() >= limits.maxConcurrentPerChild) {
       throw new AppError('skill-busy', {

@@ -13,8 +13,15 @@ export interface SandboxPlan {
   runtime: SandboxRuntime;
   /** Granted folders: absolute host path, absolute path inside. */
   mounts: readonly SandboxMount[];
+  /**
+   * The hub's own folder for this user and skill (`${data}`). Mounts in it may lie in the hub's home, and
+   * belong to the account that the process runs under. Absent: no mount is of that kind.
+   */
+  dataDir?: string;
   /** Paths inside that are fresh, bounded tmpfs folders (surface capture: `/workspace`, `/data`). */
   scratch: readonly string[];
+  /** Small files that exist for this process alone, in memory: absolute path inside, content (secrets as files). */
+  files?: Readonly<Record<string, string>>;
   /** The whole environment beside PATH, HOME, TMPDIR and LANG. */
   env: Readonly<Record<string, string>>;
   /** Programs outside the package that the grant names, as bare names looked up on the hub's PATH. */
@@ -35,6 +42,8 @@ export interface SandboxMount {
   source: string;
   target: string;
   mode: 'r' | 'rw';
+  /** The folder an admin named, in whose real path that of `source` must lie; absent: `source` itself. */
+  root?: string;
 }
 
 /** What a driver can hold a skill to. What a plan needs and the driver lacks is refused. */
@@ -92,7 +101,10 @@ export interface SandboxDriver {
    *   `skill-start-failed` when the process could not be made.
    */
   start(plan: SandboxPlan): Promise<SandboxedProcess>;
-  /** Makes a folder that the sandboxed account owns (a skill's `${data}`), mode 0700. */
+  /**
+   * Makes a folder that the sandboxed account owns (a skill's `${data}`), mode 0700. One that exists stays
+   * as it is; a start hands it to the account it runs under.
+   */
   makeOwned(path: string): Promise<void>;
   /**
    * How a granted folder would be held, in one sentence for `info` and `doctor`

@@ -11,7 +11,7 @@ const SEGMENT = /^[A-Za-z0-9._@+\- ]+$/;
 const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
 
 /** What keeps a path (without the root) out of an archive, or `undefined` when it may stay. */
-function faultOfPath(path: string): string | undefined {
+export function faultOfPath(path: string): string | undefined {
   const segments = path.split('/');
   if (segments.length > PATH_LIMITS.depth) return `lies deeper than ${PATH_LIMITS.depth} folders`;
   if (ARCHIVE_ROOT.length + path.length > PATH_LIMITS.bytes)

@@ -177,9 +177,9 @@ function pathOf(route: Route, { params, query }: { params: unknown; query: unkno
   const path = route.path.replace(/:(\w+)/g, (_found, name: string) =>
     encodeURIComponent(String(given.get(name))),
   );
-  const pairs = Object.entries((query ?? {}) as Record<string, unknown>).flatMap(
-    ([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]),
-  );
+  const pairs = Object.entries(
+    (query ?? {}) as Record<string, string | number | boolean | undefined>,
+  ).flatMap(([key, value]): [string, string][] => (value === undefined ? [] : [[key, String(value)]]));
   return pairs.length === 0 ? path : `${path}?${new URLSearchParams(pairs).toString()}`;
 }
 

@@ -65,6 +65,7 @@ export function createApp({ log, names = LOOPBACK_NAMES }: { log: Logger; names?
   app.set('etag', 'strong');
   app.set('case sensitive routing', true);
   app.locals['log'] = log;
+  app.locals['running'] = new Set<Promise<void>>();
   app.use((request, response, next) => {
     response.set({
       [REQUEST_ID]: randomUUID(),
@@ -178,7 +179,17 @@ export function mount<
     if (isRaw(route.reply)) return;
     response.status(route.status).json(route.reply.parse(reply));
   };
-  app[METHODS[route.method]](route.path, serve);
+  const running = runningIn(app);
+  app[METHODS[route.method]](route.path, async (request, response) => {
+    const work = serve(request, response);
+    running.add(work);
+    await work.finally(() => running.delete(work));
+  });
+}
+
+/** The handlers that are at work; a server that stops waits for them, also when their client has gone. */
+function runningIn(app: Express): Set<Promise<void>> {
+  return app.locals['running'] as Set<Promise<void>>;
 }
 
 const METHODS = { GET: 'get', PUT: 'put', POST: 'post', DELETE: 'delete' } as const;
@@ -229,7 +240,7 @@ async function readBody(
   }
   const read = express.raw({ limit: limits.bodyBytes, type: () => true });
   await new Promise<void>((resolve, reject) => {
-    read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error as Error)));
+    read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
   });
   return parseJson(request.body as Uint8Array, limits.bodyDepth);
 }
@@ -301,7 +312,8 @@ export function faultsOf(error: z.ZodError, where: string): Fault[] {
 export interface Listening {
   /** `http://127.0.0.1:4751`, or `unix:<path>`; no trailing slash. */
   url: string;
-  /** Stops accepting, lets running requests finish for `graceMs` (3 s), then ends what is left. */
+  /** Stops accepting, lets running requests finish for `graceMs` (3 s), then cuts the connections that
+   * are left and waits for the handlers behind them, whose `signal` has aborted. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -327,7 +339,10 @@ export async function listen(app: Express, at: ListenAt): Promise<Listening> {
     app,
   );
   await bind(server, at);
-  return { url: urlOf(server, at), close: (graceMs = CLOSE_GRACE_MS) => close(server, graceMs) };
+  return {
+    url: urlOf(server, at),
+    close: (graceMs = CLOSE_GRACE_MS) => close(server, runningIn(app), graceMs),
+  };
 }
 
 function renderError(log: Logger) {
@@ -426,11 +441,13 @@ function urlOf(server: Server, at: ListenAt): string {
   return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`;
 }
 
-async function close(server: Server, graceMs: number): Promise<void> {
+async function close(server: Server, running: ReadonlySet<Promise<void>>, graceMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(timer);
+  // Their connections are gone; what they clean up or commit must be done before the caller goes on.
+  await Promise.allSettled(running);
 }

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { sha256 } from '../canonical.ts';
+import { AppError } from '../errors.ts';
+import { writeNewFile } from './durable.ts';
 
 const PREFIX = 'berth_';
 const SECRET_BYTES = 32;
@@ -38,4 +41,34 @@ function base62(value: bigint, digits: number): string {
   let text = '';
   for (let rest = value; text.length < digits; rest /= 62n) text = ALPHABET.charAt(Number(rest % 62n)) + text;
   return text;
+}
+
+/**
+ * The token in a file of mode 0600, made on the first use. Two first uses at once end with the same
+ * token. `config-invalid` when the file holds something else.
+ */
+export async function readOrCreateToken(path: string): Promise<string> {
+  const known = await readTokenFile(path);
+  if (known !== undefined) return known;
+  const token = createToken();
+  try {
+    await writeNewFile(path, `${token}\n`);
+    return token;
+  } catch (error) {
+    const first = (error as NodeJS.ErrnoException).code === 'EEXIST' ? await readTokenFile(path) : undefined;
+    if (first === undefined) throw error;
+    return first;
+  }
+}
+
+async function readTokenFile(path: string): Promise<string | undefined> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (text === undefined || isToken(text.trim())) return text?.trim();
+  throw new AppError('config-invalid', {
+    detail: `${path} does not hold a token.`,
+    hint: 'Delete the file; a new token is made at the next start.',
+  });
 }

@@ -49,7 +49,7 @@ const DANGEROUS_ENV = new RegExp(
 );
 
 /** The name of an environment variable that a skill may be given. */
-export const envNameSchema = z
+const envNameSchema = z
   .string()
   .max(64)
   .regex(
@@ -64,30 +64,35 @@ export const envNameSchema = z
     ),
   );
 
-const networkEntry = z.strictObject({
-  host: z
-    .string()
-    .min(1)
-    .max(MAX_HOST)
-    .superRefine((text, ctx) => {
-      const reading = readHost(text);
-      if (!reading.ok) ctx.addIssue({ code: 'custom', message: teach(reading.problem, reading.remedy) });
-    })
-    .describe('An exact host, "*.example.com", or "${config.x}".'),
-  ports: z
-    .array(portSchema)
-    .min(1)
-    .max(MAX_PORTS)
-    .optional()
-    .describe('Default: 443 for tls, 80 for http; tcp has none.'),
-  protocol: networkProtocolSchema.default('tls').describe('tls, plain http, or any tcp (which covers both).'),
-  reason: reasonSchema,
-});
+const networkEntry = z
+  .strictObject({
+    host: z
+      .string()
+      .max(MAX_HOST)
+      .superRefine((text, ctx) => {
+        const reading = readHost(text);
+        if (!reading.ok) ctx.addIssue({ code: 'custom', message: teach(reading.problem, reading.remedy) });
+      })
+      .describe('An exact host, "*.example.com", or "${config.x}".'),
+    ports: z
+      .array(portSchema)
+      .min(1)
+      .max(MAX_PORTS)
+      .optional()
+      .describe('Default: 443 for tls, 80 for http; tcp has none.'),
+    protocol: networkProtocolSchema
+      .default('tls')
+      .describe('tls, plain http, or any tcp (which covers both).'),
+    reason: reasonSchema,
+  })
+  .refine((entry) => portsOf(entry) !== undefined, {
+    path: ['ports'],
+    error: teach('is missing, and tcp has no usual port', 'Add "ports", such as [5432].'),
+  });
 
 const fileEntry = z.strictObject({
   path: z
     .string()
-    .min(1)
     .max(MAX_PATH)
     .superRefine((text, ctx) => {
       const reading = readGrantPath(text);

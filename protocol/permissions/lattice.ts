@@ -105,7 +105,7 @@ function setMeet<T>(order: Order<T>, a: readonly T[], b: readonly T[]): T[] {
 }
 
 /** Puts a value of the right shape in normal form. Doing it twice changes nothing. */
-export function inNormalForm(permissions: Permissions): Permissions {
+function inNormalForm(permissions: Permissions): Permissions {
   return {
     network: greatest(NETWORK_ORDER, permissions.network),
     filesystem: greatest(FILE_ORDER, permissions.filesystem),

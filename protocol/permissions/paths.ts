@@ -3,7 +3,8 @@ import { AppError } from '../errors.ts';
 import { CONFIG_REFERENCE, type Reading } from './hosts.ts';
 import { MAX_PATH, type Permissions } from './shape.ts';
 
-const REFERENCE = /\$\{([^}]*)\}/g;
+/** Ends at the next `$` or brace, so that a text of many `${` is still read in one pass. */
+const REFERENCE = /\$\{([^{}$]*)\}/g;
 const ROOT = /^(\$\{[^}]*\})(?:\/(.*))?$/s;
 
 /**
@@ -155,12 +156,13 @@ export function referencesIn(text: string): string[] {
   return [...text.matchAll(REFERENCE)].map((match) => match[1] ?? '');
 }
 
+/** Each granted config folder by its reference, such as `${config.x}` → `/grants/1`. */
 function grantFolders(permissions: Permissions): Map<string, string> {
-  const roots = permissions.filesystem
-    .map(({ path }) => splitPath(path).root)
-    .filter((root) => CONFIG_REFERENCE.test(root));
-  const ordered = [...new Set(roots)].sort();
-  return new Map(ordered.map((root, index) => [root, `/grants/${index + 1}`]));
+  const keys = permissions.filesystem.flatMap(
+    ({ path }) => CONFIG_REFERENCE.exec(splitPath(path).root)?.[1] ?? [],
+  );
+  const ordered = [...new Set(keys)].sort();
+  return new Map(ordered.map((key, index) => [`\${config.${key}}`, `/grants/${index + 1}`]));
 }
 
 function splitPath(path: string): { root: string; below: string[] } {

@@ -58,7 +58,11 @@ export async function fsBlobs(root: string): Promise<Blobs> {
   };
 }
 
-async function writeDurably(path: string, chunks: AsyncIterable<Uint8Array>, maxBytes: number) {
+async function writeDurably(
+  path: string,
+  chunks: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<{ size: number; actual: Digest }> {
   const hash = createHash('sha256');
   const file = await open(path, 'wx', 0o600);
   try {
@@ -71,7 +75,7 @@ async function writeDurably(path: string, chunks: AsyncIterable<Uint8Array>, max
       await writeAll(file, chunk);
     }
     await file.sync();
-    return { size, actual: `sha256:${hash.digest('hex')}` as Digest };
+    return { size, actual: `sha256:${hash.digest('hex')}` };
   } finally {
     await file.close();
   }

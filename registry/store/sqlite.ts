@@ -15,7 +15,11 @@ const WEIGHTS = [8, 4, 2, 4, 3];
 /** SQLite's FTS5. Each word also matches longer words that start with it. */
 export const fts5Index: TextIndex = {
   async put(query, skillId, { name, manifest, tools }) {
-    const text = (key: string) => [manifest[key]].flat().join(' ');
+    const text = (key: string) =>
+      [manifest[key]]
+        .flat()
+        .filter((word) => typeof word === 'string')
+        .join(' ');
     const ofTools = tools.map((tool) => `${tool.name} ${tool.title ?? ''}`).join(' ');
     await sql`insert into skill_text (rowid, name, title, description, keywords, tools)
       values (${skillId}, ${name}, ${text('title')}, ${text('description')},

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   atoms,
@@ -35,7 +35,9 @@ function allowed(p: Permissions): Set<string> {
   for (const { host, port, protocol } of p.network) {
     const tried = host.startsWith('$') ? [host] : HOSTS_TRIED;
     for (const name of tried) {
-      const named = host.startsWith('*.') ? name.split('.').length > 2 && name.endsWith(host.slice(1)) : name === host;
+      const named = host.startsWith('*.')
+        ? name.split('.').length > 2 && name.endsWith(host.slice(1))
+        : name === host;
       if (!named) continue;
       const spoken = protocol === 'tcp' ? ['raw', 'tls', 'http'] : [protocol];
       for (const way of spoken) found.add(`connect ${name} ${port} ${way}`);
@@ -57,7 +59,8 @@ function allowed(p: Permissions): Set<string> {
 
 const isSubset = (part: Set<string>, whole: Set<string>) => [...part].every((entry) => whole.has(entry));
 const resourceNames = Object.keys(DEFAULT_RESOURCES) as (keyof typeof DEFAULT_RESOURCES)[];
-const fitsIn = (a: Permissions, b: Permissions) => resourceNames.every((name) => a.resources[name] <= b.resources[name]);
+const fitsIn = (a: Permissions, b: Permissions) =>
+  resourceNames.every((name) => a.resources[name] <= b.resources[name]);
 /** `required` of a secret is kept but is no permission. */
 const asPermission = (p: Permissions) => ({
   ...p,
@@ -87,18 +90,22 @@ describe('the lattice of permissions', () => {
     );
   });
 
-  it('is an order: reflexive, transitive, and antisymmetric up to normal form', verifies('permissions.lattice'), () => {
-    fc.assert(
-      fc.property(relatedPermissions, anyPermissions, ([a, b], c) => {
-        expect(covers(a, a)).toBe(true);
-        const [low, middle, high] = [intersect(intersect(a, b), c), intersect(a, b), a];
-        expect(covers(high, middle) && covers(middle, low) && covers(high, low)).toBe(true);
-        if (covers(a, b) && covers(b, c)) expect(covers(a, c)).toBe(true);
-        if (covers(a, b) && covers(b, a)) expect(asPermission(a)).toEqual(asPermission(b));
-      }),
-      { numRuns: 500 },
-    );
-  });
+  it(
+    'is an order: reflexive, transitive, and antisymmetric up to normal form',
+    verifies('permissions.lattice'),
+    () => {
+      fc.assert(
+        fc.property(relatedPermissions, anyPermissions, ([a, b], c) => {
+          expect(covers(a, a)).toBe(true);
+          const [low, middle, high] = [intersect(intersect(a, b), c), intersect(a, b), a];
+          expect(covers(high, middle) && covers(middle, low) && covers(high, low)).toBe(true);
+          if (covers(a, b) && covers(b, c)) expect(covers(a, c)).toBe(true);
+          if (covers(a, b) && covers(b, a)) expect(asPermission(a)).toEqual(asPermission(b));
+        }),
+        { numRuns: 500 },
+      );
+    },
+  );
 
   it('has greatest lower and least upper bounds', verifies('permissions.lattice'), () => {
     fc.assert(
@@ -211,20 +218,24 @@ describe('what covers what', () => {
 });
 
 describe('the difference of two sets', () => {
-  it('is empty exactly when nothing changed, and wider exactly when more is asked', verifies('permissions.diff'), () => {
-    fc.assert(
-      fc.property(relatedPermissions, ([a, b]) => {
-        const change = diff(a, b);
-        const isEmpty = Object.values(change).every((list: unknown[]) => list.length === 0);
-        expect(isEmpty).toBe(covers(a, b) && covers(b, a));
-        expect(isWider(change)).toBe(!covers(a, b));
-        const back = diff(b, a);
-        expect(back.added.length).toBe(change.removed.length);
-        expect(back.removed.length).toBe(change.added.length);
-      }),
-      { numRuns: 500 },
-    );
-  });
+  it(
+    'is empty exactly when nothing changed, and wider exactly when more is asked',
+    verifies('permissions.diff'),
+    () => {
+      fc.assert(
+        fc.property(relatedPermissions, ([a, b]) => {
+          const change = diff(a, b);
+          const isEmpty = Object.values(change).every((list: unknown[]) => list.length === 0);
+          expect(isEmpty).toBe(covers(a, b) && covers(b, a));
+          expect(isWider(change)).toBe(!covers(a, b));
+          const back = diff(b, a);
+          expect(back.added.length).toBe(change.removed.length);
+          expect(back.removed.length).toBe(change.added.length);
+        }),
+        { numRuns: 500 },
+      );
+    },
+  );
 
   it('tells new from wider, and gone from narrower', verifies('permissions.diff'), () => {
     const before = normalise({
@@ -314,7 +325,12 @@ describe('single permissions', () => {
   });
 
   it('two protocols on one port are one permission, so that leaving it out leaves nothing of it', () => {
-    const p = normalise({ network: [{ host: 'x.org', ports: [80], protocol: 'http' }, { host: 'x.org', ports: [80] }] });
+    const p = normalise({
+      network: [
+        { host: 'x.org', ports: [80], protocol: 'http' },
+        { host: 'x.org', ports: [80] },
+      ],
+    });
     expect(p.network).toHaveLength(2);
     expect(withoutAtoms(p, ['network:x.org:80']).network).toEqual([]);
   });
@@ -325,7 +341,10 @@ describe('single permissions', () => {
   });
 
   it('an id that is not there is refused with those that are', async () => {
-    const error = await expectCode(() => withoutAtoms(NO_PERMISSIONS, ['network:x.org:443']), 'grant-not-found');
+    const error = await expectCode(
+      () => withoutAtoms(NO_PERMISSIONS, ['network:x.org:443']),
+      'grant-not-found',
+    );
     expect(error.hint).toContain('resources');
   });
 });
@@ -364,7 +383,8 @@ describe('permissions in words', () => {
     fc.assert(
       fc.property(anyPermissions, (p) => {
         const { can } = describePermissions(p);
-        const count = p.network.length + p.filesystem.length + p.secrets.length + p.env.length + p.subprocess.length;
+        const count =
+          p.network.length + p.filesystem.length + p.secrets.length + p.env.length + p.subprocess.length;
         const switches = [p.background, ...Object.values(p.mcp)].filter(Boolean).length;
         expect(can).toHaveLength(count + switches + 1);
         expect(new Set(can).size).toBe(can.length);

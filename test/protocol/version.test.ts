@@ -3,22 +3,36 @@ import { compareVersions, resolveVersion, versionSchema } from '../../protocol/v
 import { expectCode } from '../support/expect-code.ts';
 import { verifies } from '../support/verifies.ts';
 
-const all = ['1.0.0', '1.2.0', '1.10.0', '2.0.0-beta.1', '2.0.0-beta.2'].map((version) => ({ version, yanked: false }));
+const all = ['1.0.0', '1.2.0', '1.10.0', '2.0.0-beta.1', '2.0.0-beta.2'].map((version) => ({
+  version,
+  yanked: false,
+}));
 
 describe('a version', () => {
   it.each(['1.0.0', '0.0.1', '1.2.3-beta.1', '10.20.30'])('may be %s', (version) => {
     expect(versionSchema.safeParse(version).success).toBe(true);
   });
 
-  it.each(['', 'v1.0.0', '1.0', '01.0.0', '1.0.0+build', ' 1.0.0', '^1.0.0', 'latest', `1.0.0-${'a'.repeat(64)}`])(
-    'is not %j',
-    (version) => {
-      expect(versionSchema.safeParse(version).success).toBe(false);
-    },
-  );
+  it.each([
+    '',
+    'v1.0.0',
+    '1.0',
+    '01.0.0',
+    '1.0.0+build',
+    ' 1.0.0',
+    '^1.0.0',
+    'latest',
+    `1.0.0-${'a'.repeat(64)}`,
+  ])('is not %j', (version) => {
+    expect(versionSchema.safeParse(version).success).toBe(false);
+  });
 
   it('sorts by number, a pre-release before its release', () => {
-    expect(['1.10.0', '1.9.0', '1.10.0-rc.1'].sort(compareVersions)).toEqual(['1.9.0', '1.10.0-rc.1', '1.10.0']);
+    expect(['1.10.0', '1.9.0', '1.10.0-rc.1'].sort(compareVersions)).toEqual([
+      '1.9.0',
+      '1.10.0-rc.1',
+      '1.10.0',
+    ]);
   });
 });
 

@@ -1,7 +1,9 @@
 import type { Clock } from '../../hub/clock.ts';
 
 /** A clock that stands still until a test moves it; due timers run in order, at their own time. */
-export function manualClock(start = Date.UTC(2026, 0, 1)): Clock & { advance(ms: number): void; waiting(): number } {
+export function manualClock(
+  start = Date.UTC(2026, 0, 1),
+): Clock & { advance(ms: number): void; waiting(): number } {
   let now = start;
   let timers: { at: number; act: () => void }[] = [];
   return {

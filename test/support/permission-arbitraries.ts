@@ -1,8 +1,8 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { permissionsSchema, RESOURCE_BOUNDS, type Permissions } from '../../protocol/permissions.ts';
 
 /** Few words, so that generated permissions often overlap. */
-export const HOSTS = [
+const HOSTS = [
   'x.org',
   'a.x.org',
   'b.a.x.org',
@@ -14,7 +14,7 @@ export const HOSTS = [
   '${config.host}',
   '${config.other}',
 ];
-export const PATHS = [
+const PATHS = [
   '${workspace}',
   '${workspace}/a',
   '${workspace}/a/b',
@@ -27,7 +27,8 @@ export const PATHS = [
 ];
 
 const few = <T>(entry: fc.Arbitrary<T>) => fc.array(entry, { maxLength: 4 });
-const between = ({ min, max }: { min: number; max: number }) => fc.constantFrom(min, Math.ceil((min + max) / 2), max);
+const between = ({ min, max }: { min: number; max: number }) =>
+  fc.constantFrom(min, Math.ceil((min + max) / 2), max);
 
 /** Permissions in normal form. */
 export const anyPermissions: fc.Arbitrary<Permissions> = fc

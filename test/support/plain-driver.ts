@@ -11,16 +11,25 @@ export function plainDriver(): SandboxDriver & { started: SandboxPlan[] } {
   return {
     name: 'plain',
     started,
-    report: async () => ({ driver: 'plain', usable: true, enforces: [], notes: ['Holds skills to nothing.'] }),
+    report: async () => ({
+      driver: 'plain',
+      usable: true,
+      enforces: [],
+      notes: ['Holds skills to nothing.'],
+    }),
     async start(plan) {
       started.push(plan);
       const { PATH = '' } = process.env;
-      const child = spawn(process.execPath, [join(plan.packageDir, plan.runtime.entry), ...plan.runtime.args], {
-        cwd: plan.packageDir,
-        env: { PATH, ...plan.env },
-        detached: true,
-        stdio: ['pipe', 'pipe', 'pipe'],
-      });
+      const child = spawn(
+        process.execPath,
+        [join(plan.packageDir, plan.runtime.entry), ...plan.runtime.args],
+        {
+          cwd: plan.packageDir,
+          env: { PATH, ...plan.env },
+          detached: true,
+          stdio: ['pipe', 'pipe', 'pipe'],
+        },
+      );
       return asProcess(child);
     },
     makeOwned: async () => undefined,

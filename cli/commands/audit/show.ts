@@ -11,7 +11,10 @@ export const auditShow = command({
   examples: ['berth audit show 17'],
   async run(context, { seq }) {
     if (!/^[1-9]\d{0,14}$/.test(seq)) {
-      throw new AppError('usage-invalid', { detail: `${seq} is not the number of a record.`, hint: 'berth audit ls' });
+      throw new AppError('usage-invalid', {
+        detail: `${seq} is not the number of a record.`,
+        hint: 'berth audit ls',
+      });
     }
     const { adminApi } = await import('../../../hub/admin-api.ts');
     const entry = await context.hub(adminApi.auditRecord, { params: { seq: Number(seq) } });

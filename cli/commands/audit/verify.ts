@@ -19,9 +19,14 @@ export const auditVerify = command({
       .hub(adminApi.verifyAudit, { timeoutMs: VERIFY_TIMEOUT_MS })
       .catch(async (error: unknown) => {
         // Without a hub the files speak for themselves; a hub named by flag is not this home's.
-        if (!(error instanceof AppError) || error.code !== 'not-running' || context.settings.hub !== undefined) throw error;
-        const { verifyStoredAudit } = await import('../../../hub/audit/verify.ts');
-        return verifyStoredAudit(hubDir(context.home));
+        if (
+          !(error instanceof AppError) ||
+          error.code !== 'not-running' ||
+          context.settings.hub !== undefined
+        )
+          throw error;
+        const { verifyAuditOf } = await import('../../../hub/audit/verify.ts');
+        return verifyAuditOf(hubDir(context.home));
       });
     return {
       data: verdict,

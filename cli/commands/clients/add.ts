@@ -7,7 +7,13 @@ export const clientsAdd = command({
   groupSummary: 'MCP clients that may use this hub',
   summary: 'Add an MCP client; its token is shown this once',
   arguments: { client: { about: 'a name for it, such as claude or vscode' } },
-  options: { expires: { type: 'number', value: 'DAYS', about: 'the token ends after so many days; never when left out' } },
+  options: {
+    expires: {
+      type: 'number',
+      value: 'DAYS',
+      about: 'the token ends after so many days; never when left out',
+    },
+  },
   examples: ['berth clients add claude', 'berth clients add ci --expires 30 --json'],
   async run(context, { client, expires }) {
     const { adminApi } = await import('../../../hub/admin-api.ts');

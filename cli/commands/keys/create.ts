@@ -15,7 +15,10 @@ export const keysCreate = command({
     const { createKey, writeKey } = await import('../../../protocol/node/keys.ts');
     const { keyName } = await import('../../author-keys.ts');
     if (algorithm !== 'ed25519' && algorithm !== 'p256') {
-      throw new AppError('usage-invalid', { detail: `There is no algorithm ${algorithm}.`, hint: 'ed25519 or p256' });
+      throw new AppError('usage-invalid', {
+        detail: `There is no algorithm ${algorithm}.`,
+        hint: 'ed25519 or p256',
+      });
     }
     const name = keyName(key);
     const path = keyPath(context.home, name);

@@ -8,11 +8,18 @@ export const tokensAdd = command({
   summary: 'Make a publisher token; it is shown this once',
   arguments: { token: { about: 'a name for it, such as ci' } },
   options: {
-    namespace: { type: 'list', value: 'NAMESPACE', about: 'may publish there, such as com.acme or com.acme.*' },
+    namespace: {
+      type: 'list',
+      value: 'NAMESPACE',
+      about: 'may publish there, such as com.acme or com.acme.*',
+    },
     admin: { type: 'flag', about: 'may administer the registry, too' },
     expires: { type: 'number', value: 'DAYS', about: 'ends after so many days (90); 0 never' },
   },
-  examples: ['berth tokens add ci --namespace com.acme', 'berth tokens add ana --namespace local.ana --expires 365'],
+  examples: [
+    'berth tokens add ci --namespace com.acme',
+    'berth tokens add ana --namespace local.ana --expires 365',
+  ],
   async run(context, { token: name, namespace, admin, expires }) {
     const { registryApi } = await import('../../../protocol/registry-api.ts');
     const { token, record } = await context.registry(registryApi.addToken, {

@@ -23,7 +23,8 @@ export const tokensLs = command({
     ]);
     return {
       data: { tokens },
-      text: rows.length === 0 ? '' : columns(context, ['ID', 'NAME', 'MAY PUBLISH IN', 'EXPIRES', 'USED'], rows),
+      text:
+        rows.length === 0 ? '' : columns(context, ['ID', 'NAME', 'MAY PUBLISH IN', 'EXPIRES', 'USED'], rows),
       notes: rows.length === 0 ? ['There is no token but the admin token of this home.'] : [],
     };
   },

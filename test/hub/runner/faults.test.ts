@@ -13,20 +13,24 @@ beforeAll(async () => {
 });
 
 describe('a hung skill', () => {
-  it.each(['hang', 'spin'])('that does "%s" is timed out and ended, and the next call works', verifies('runner.hang'), async (tool) => {
-    const clock = manualClock();
-    const { runner, said, heard } = runnerRig({ clock, limits: { graceMs: 1_000 } });
-    const skill = runnable('misbehave', surface, { timeoutMs: 5_000 });
-    const call = expectCode(callTool(runner, skill, tool), 'skill-timeout');
-    await said(tool === 'hang' ? 'hanging' : 'spinning');
-    clock.advance(5_000);
-    expect((await call).message).toContain('5000 ms');
-    expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
-    clock.advance(1_000);
-    const { pid, reason } = await heard('stopped');
-    expect(reason).toBe('a call took too long');
-    expect(exists(pid as number)).toBe(false);
-  });
+  it.each(['hang', 'spin'])(
+    'that does "%s" is timed out and ended, and the next call works',
+    verifies('runner.hang'),
+    async (tool) => {
+      const clock = manualClock();
+      const { runner, said, heard } = runnerRig({ clock, limits: { graceMs: 1_000 } });
+      const skill = runnable('misbehave', surface, { timeoutMs: 5_000 });
+      const call = expectCode(callTool(runner, skill, tool), 'skill-timeout');
+      await said(tool === 'hang' ? 'hanging' : 'spinning');
+      clock.advance(5_000);
+      expect((await call).message).toContain('5000 ms');
+      expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
+      clock.advance(1_000);
+      const { pid, reason } = await heard('stopped');
+      expect(reason).toBe('a call took too long');
+      expect(exists(pid as number)).toBe(false);
+    },
+  );
 
   it('that shows no life after a cancelled call is killed', verifies('runner.cancel'), async () => {
     const clock = manualClock();
@@ -58,33 +62,36 @@ describe('a hung skill', () => {
   it('that reads nothing is busy before it costs the hub its memory', async () => {
     const { runner } = runnerRig({ limits: { maxMessageBytes: 200_000 } });
     const skill = runnable('misbehave', surface, { args: ['deaf'] });
-    const giveUp = new AbortController();
-    const send = (): Promise<unknown> =>
-      callTool(runner, skill, 'ok', { arguments: { fill: 'x'.repeat(150_000) }, signal: giveUp.signal });
-    const calls = await (async () => {
-      const first = send().catch(() => undefined);
-      const pending = [first];
-      for (let sent = 0; sent < 10; sent += 1) pending.push(send().catch((error: unknown) => error));
-      return pending;
-    })();
-    const refused = await Promise.any(calls.map(async (call) => expectCode(Promise.reject(await call), 'skill-busy')));
+    const giveUp = Array.from({ length: 11 }, () => new AbortController());
+    const calls = giveUp.map(({ signal }) =>
+      callTool(runner, skill, 'ok', { arguments: { fill: 'x'.repeat(150_000) }, signal }).catch(
+        (error: unknown) => error,
+      ),
+    );
+    const refused = await Promise.any(
+      calls.map(async (call) => expectCode(Promise.reject(await call), 'skill-busy')),
+    );
     expect(refused.message).toContain('does not read');
-    giveUp.abort();
+    for (const one of giveUp) one.abort();
     await Promise.all(calls);
   });
 });
 
 describe('a crashing skill', () => {
-  it('fails the calls in flight, with its end and its last words, and the next call works', verifies('runner.crash'), async () => {
-    const { runner, told } = runnerRig();
-    const skill = runnable('misbehave', surface);
-    const other = expectCode(callTool(runner, skill, 'hang'), 'skill-crashed');
-    const error = await expectCode(callTool(runner, skill, 'crash'), 'skill-crashed');
-    expect(error.message).toMatch(/exit code 7.*event:crashing/);
-    await other;
-    expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
-    expect(told.map(({ event }) => event)).toEqual(['started', 'stopped', 'started']);
-  });
+  it(
+    'fails the calls in flight, with its end and its last words, and the next call works',
+    verifies('runner.crash'),
+    async () => {
+      const { runner, told } = runnerRig();
+      const skill = runnable('misbehave', surface);
+      const other = expectCode(callTool(runner, skill, 'hang'), 'skill-crashed');
+      const error = await expectCode(callTool(runner, skill, 'crash'), 'skill-crashed');
+      expect(error.message).toMatch(/exit code 7.*event:crashing/);
+      await other;
+      expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
+      expect(told.map(({ event }) => event)).toEqual(['started', 'stopped', 'started']);
+    },
+  );
 
   it('is left alone longer and longer, and says so at once', verifies('runner.backoff'), async () => {
     const clock = manualClock();
@@ -110,22 +117,31 @@ describe('a crashing skill', () => {
     expect(textOf(await callTool(runner, mended, 'ok'))).toMatch(/^ok/);
   });
 
-  it('counts once, however many calls waited for it, and a call that works ends the row', verifies('runner.backoff'), async () => {
-    const clock = manualClock();
-    const { runner, driver } = runnerRig({ clock });
-    const skill = runnable('misbehave', surface);
-    for (let round = 1; round <= 4; round += 1) {
-      await callTool(runner, skill, 'ok');
-      const crashes = ['hang', 'hang', 'crash'].map((tool) => expectCode(callTool(runner, skill, tool), 'skill-crashed'));
-      await Promise.all(crashes);
-      expect(driver.started).toHaveLength(round);
-    }
-  });
+  it(
+    'counts once, however many calls waited for it, and a call that works ends the row',
+    verifies('runner.backoff'),
+    async () => {
+      const clock = manualClock();
+      const { runner, driver } = runnerRig({ clock });
+      const skill = runnable('misbehave', surface);
+      for (let round = 1; round <= 4; round += 1) {
+        await callTool(runner, skill, 'ok');
+        const crashes = ['hang', 'hang', 'crash'].map((tool) =>
+          expectCode(callTool(runner, skill, tool), 'skill-crashed'),
+        );
+        await Promise.all(crashes);
+        expect(driver.started).toHaveLength(round);
+      }
+    },
+  );
 
   it('never gets its secrets or control characters into the failure', verifies('runner.stderr'), async () => {
     const env = { API_KEY: 'sk-very-secret-value' };
     const { runner, lines } = runnerRig();
-    const during = await expectCode(callTool(runner, runnable('misbehave', surface, { env }), 'secret'), 'skill-crashed');
+    const during = await expectCode(
+      callTool(runner, runnable('misbehave', surface, { env }), 'secret'),
+      'skill-crashed',
+    );
     const args = ['crash-at-start'];
     const atStart = await expectCode(
       callTool(runner, runnable('misbehave', surface, { env, args }), 'ok', { user: 'bob' }),
@@ -139,24 +155,34 @@ describe('a crashing skill', () => {
 });
 
 describe('a skill that breaks the protocol', () => {
-  it.each(['garbage', 'not-rpc', 'deep'])('with "%s" is ended, and the next call works', verifies('runner.garbage'), async (tool) => {
-    const { runner, heard } = runnerRig();
-    const skill = runnable('misbehave', surface);
-    await expectCode(callTool(runner, skill, tool), 'skill-output-invalid');
-    expect(exists((await heard('stopped'))['pid'] as number)).toBe(false);
-    expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
-  });
+  it.each(['garbage', 'not-rpc', 'deep'])(
+    'with "%s" is ended, and the next call works',
+    verifies('runner.garbage'),
+    async (tool) => {
+      const { runner, heard } = runnerRig();
+      const skill = runnable('misbehave', surface);
+      await expectCode(callTool(runner, skill, tool), 'skill-output-invalid');
+      expect(exists((await heard('stopped'))['pid'] as number)).toBe(false);
+      expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
+    },
+  );
 
   it('at its start does not start', verifies('runner.garbage'), async () => {
     const { runner } = runnerRig();
-    await expectCode(callTool(runner, runnable('misbehave', surface, { args: ['garbage-at-start'] }), 'ok'), 'skill-output-invalid');
+    await expectCode(
+      callTool(runner, runnable('misbehave', surface, { args: ['garbage-at-start'] }), 'ok'),
+      'skill-output-invalid',
+    );
     expect(runner.running()).toEqual([]);
   });
 
   it('by speaking another revision than its manifest says does not start', async () => {
     const { runner } = runnerRig();
     const args = ['wrong-revision'];
-    const older = await expectCode(callTool(runner, runnable('misbehave', surface, { args }), 'ok'), 'skill-start-failed');
+    const older = await expectCode(
+      callTool(runner, runnable('misbehave', surface, { args }), 'ok'),
+      'skill-start-failed',
+    );
     expect(older.message).toContain('2024-11-05');
     const modern = runnable('misbehave', surface, { protocol: '2026-07-28' });
     const error = await expectCode(callTool(runner, modern, 'ok', { user: 'bob' }), 'skill-start-failed');

@@ -13,7 +13,10 @@ export interface Told {
 }
 
 /** A runner over real processes, closed with the test. */
-export function runnerRig({ clock = systemClock, limits = {} }: { clock?: Clock; limits?: Partial<RunnerLimits> } = {}) {
+export function runnerRig({
+  clock = systemClock,
+  limits = {},
+}: { clock?: Clock; limits?: Partial<RunnerLimits> } = {}) {
   const driver = plainDriver();
   const logged = logLines();
   const told: Told[] = [];
@@ -60,7 +63,11 @@ export function callTool(
   runner: Runner,
   skill: RunnableSkill,
   name: string,
-  { user = 'owner', signal = new AbortController().signal, ...rest }: {
+  {
+    user = 'owner',
+    signal = new AbortController().signal,
+    ...rest
+  }: {
     user?: string;
     signal?: AbortSignal;
     arguments?: Record<string, unknown>;

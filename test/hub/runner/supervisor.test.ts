@@ -70,7 +70,9 @@ describe.each(['modern', 'legacy'] as const)('a %s skill', (fixture) => {
     expect(await ask('prompts/get', { name: 'greet', arguments: { name: 'Ada' } })).toMatchObject({
       messages: [{ role: 'user', content: { type: 'text', text: 'Greet Ada.' } }],
     });
-    expect(await ask('resources/read', { uri: 'echo://motto' })).toMatchObject({ contents: [{ text: 'Again!' }] });
+    expect(await ask('resources/read', { uri: 'echo://motto' })).toMatchObject({
+      contents: [{ text: 'Again!' }],
+    });
     expect(
       await ask('completion/complete', {
         ref: { type: 'ref/prompt', name: 'greet' },
@@ -94,7 +96,9 @@ describe('starting', () => {
   it('happens for each user apart', verifies('runner.per-user'), async () => {
     const { runner } = runnerRig();
     const skill = runnable('misbehave', surfaces.misbehave);
-    const [ada, bob] = await Promise.all(['ada', 'bob'].map((user) => callTool(runner, skill, 'ok', { user })));
+    const [ada, bob] = await Promise.all(
+      ['ada', 'bob'].map((user) => callTool(runner, skill, 'ok', { user })),
+    );
     expect(textOf(ada ?? {})).not.toBe(textOf(bob ?? {}));
     expect(runner.running().map(({ user, state }) => ({ user, state }))).toEqual([
       { user: 'ada', state: 'ready' },
@@ -117,9 +121,11 @@ describe('starting', () => {
   it('fails with what the plan or the sandbox says', async () => {
     const { runner } = runnerRig();
     const { AppError } = await import('../../../protocol/errors.ts');
-    const plan = (): Promise<never> => Promise.reject(new AppError('files-changed', { detail: 'server.mjs changed' }));
+    const plan = (): Promise<never> =>
+      Promise.reject(new AppError('files-changed', { detail: 'server.mjs changed' }));
     const skill = runnable('misbehave', surfaces.misbehave, { plan });
-    for (let attempt = 0; attempt < 5; attempt += 1) await expectCode(callTool(runner, skill, 'ok'), 'files-changed');
+    for (let attempt = 0; attempt < 5; attempt += 1)
+      await expectCode(callTool(runner, skill, 'ok'), 'files-changed');
   });
 });
 
@@ -142,39 +148,53 @@ describe('ending', () => {
 
   it('is forced on a child that ignores its closed input', async () => {
     const clock = manualClock();
-    const { runner, heard } = runnerRig({ clock, limits: { idleStopMs: 1_000, graceMs: 500 } });
+    const { runner, heard, said } = runnerRig({ clock, limits: { idleStopMs: 1_000, graceMs: 500 } });
     await callTool(runner, runnable('misbehave', surfaces.misbehave, { args: ['stubborn'] }), 'ok');
     clock.advance(1_000);
+    await said('input closed');
     expect(runner.running()).toMatchObject([{ state: 'stopping' }]);
     clock.advance(500);
     expect(exists((await heard('stopped'))['pid'] as number)).toBe(false);
   });
 
-  it('comes to the least recently used idle child when its place is needed', verifies('runner.cap'), async () => {
-    const clock = manualClock();
-    const { runner, heard } = runnerRig({ clock, limits: { maxChildren: 2 } });
-    const skill = runnable('misbehave', surfaces.misbehave);
-    for (const user of ['ada', 'bob', 'ada']) {
-      await callTool(runner, skill, 'ok', { user });
-      clock.advance(1);
-    }
-    await callTool(runner, skill, 'ok', { user: 'cem' });
-    expect(await heard('stopped')).toMatchObject({ user: 'bob', reason: 'its place was needed' });
-    expect(runner.running().map(({ user }) => user).toSorted()).toEqual(['ada', 'cem']);
-  });
+  it(
+    'comes to the least recently used idle child when its place is needed',
+    verifies('runner.cap'),
+    async () => {
+      const clock = manualClock();
+      const { runner, heard } = runnerRig({ clock, limits: { maxChildren: 2 } });
+      const skill = runnable('misbehave', surfaces.misbehave);
+      for (const user of ['ada', 'bob', 'ada']) {
+        await callTool(runner, skill, 'ok', { user });
+        clock.advance(1);
+      }
+      await callTool(runner, skill, 'ok', { user: 'cem' });
+      expect(await heard('stopped')).toMatchObject({ user: 'bob', reason: 'its place was needed' });
+      expect(
+        runner
+          .running()
+          .map(({ user }) => user)
+          .toSorted(),
+      ).toEqual(['ada', 'cem']);
+    },
+  );
 
-  it('comes to nobody who works: with all places busy a further skill is refused', verifies('runner.cap'), async () => {
-    const { runner, said } = runnerRig({ limits: { maxChildren: 1, maxConcurrentPerChild: 1 } });
-    const skill = runnable('misbehave', surfaces.misbehave);
-    const giveUp = new AbortController();
-    const busy = callTool(runner, skill, 'hang', { signal: giveUp.signal });
-    await said('hanging');
-    await expectCode(callTool(runner, skill, 'ok', { user: 'bob' }), 'skill-busy');
-    await expectCode(callTool(runner, skill, 'ok'), 'skill-busy');
-    giveUp.abort();
-    await expectCode(busy, 'call-cancelled');
-    expect(textOf(await callTool(runner, skill, 'ok', { user: 'bob' }))).toMatch(/^ok/);
-  });
+  it(
+    'comes to nobody who works: with all places busy a further skill is refused',
+    verifies('runner.cap'),
+    async () => {
+      const { runner, said } = runnerRig({ limits: { maxChildren: 1, maxConcurrentPerChild: 1 } });
+      const skill = runnable('misbehave', surfaces.misbehave);
+      const giveUp = new AbortController();
+      const busy = callTool(runner, skill, 'hang', { signal: giveUp.signal });
+      await said('hanging');
+      await expectCode(callTool(runner, skill, 'ok', { user: 'bob' }), 'skill-busy');
+      await expectCode(callTool(runner, skill, 'ok'), 'skill-busy');
+      giveUp.abort();
+      await expectCode(busy, 'call-cancelled');
+      expect(textOf(await callTool(runner, skill, 'ok', { user: 'bob' }))).toMatch(/^ok/);
+    },
+  );
 
   it('comes to children of an older grant once their calls are done', verifies('runner.epoch'), async () => {
     const { runner, said, heard } = runnerRig();
@@ -217,7 +237,9 @@ describe('ending', () => {
     const { runner, said, told } = runnerRig({ limits: { graceMs: 50 } });
     const calls = [
       callTool(runner, runnable('misbehave', surfaces.misbehave), 'spin'),
-      callTool(runner, runnable('misbehave', surfaces.misbehave, { args: ['stubborn'] }), 'ok', { user: 'bob' }),
+      callTool(runner, runnable('misbehave', surfaces.misbehave, { args: ['stubborn'] }), 'ok', {
+        user: 'bob',
+      }),
       callTool(runner, runnable('modern', surfaces.modern), 'echo', { arguments: { message: 'x' } }),
       callTool(runner, runnable('legacy', surfaces.legacy), 'wait'),
     ].map((call) => call.catch(() => undefined));
@@ -235,30 +257,40 @@ describe('ending', () => {
 });
 
 describe('the approved surface', () => {
-  it('is compared at every start; a skill that says something else is ended', verifies('runner.surface'), async () => {
-    const { runner, heard } = runnerRig();
-    const approved = {
-      ...surfaces.modern,
-      tools: surfaces.modern.tools.map((tool) => (tool.name === 'echo' ? { ...tool, description: 'Something else.' } : tool)),
-    };
-    const call = callTool(runner, runnable('modern', approved), 'echo', { arguments: { message: 'x' } });
-    await expectCode(call, 'skill-quarantined');
-    expect(await heard('surfaceChanged')).toMatchObject({
-      skill: 'org.example/modern',
-      version: '1.0.0',
-      differences: [{ path: 'tools.echo.description', before: 'Something else.', after: 'Says it again.' }],
-    });
-    expect(runner.running()).toEqual([]);
-  });
+  it(
+    'is compared at every start; a skill that says something else is ended',
+    verifies('runner.surface'),
+    async () => {
+      const { runner, heard } = runnerRig();
+      const approved = {
+        ...surfaces.modern,
+        tools: surfaces.modern.tools.map((tool) =>
+          tool.name === 'echo' ? { ...tool, description: 'Something else.' } : tool,
+        ),
+      };
+      const call = callTool(runner, runnable('modern', approved), 'echo', { arguments: { message: 'x' } });
+      await expectCode(call, 'skill-quarantined');
+      expect(await heard('surfaceChanged')).toMatchObject({
+        skill: 'org.example/modern',
+        version: '1.0.0',
+        differences: [{ path: 'tools.echo.description', before: 'Something else.', after: 'Says it again.' }],
+      });
+      expect(runner.running()).toEqual([]);
+    },
+  );
 
   it('is compared again when the skill says that a list changed', verifies('runner.surface'), async () => {
     const { runner, heard } = runnerRig();
     const skill = runnable('legacy', surfaces.legacy);
     await callTool(runner, skill, 'echo', { arguments: { message: 'x' } });
     // The answer may still come before the comparison has ended the child, or it may not.
-    await callTool(runner, skill, 'grow').catch((error: unknown) => expectCode(Promise.reject(error), 'skill-quarantined'));
+    await callTool(runner, skill, 'grow').catch((error: unknown) =>
+      expectCode(Promise.reject(error), 'skill-quarantined'),
+    );
     const changed = await heard('surfaceChanged');
-    expect((changed['differences'] as { path: string }[]).map(({ path }) => path)).toEqual(['tools.surprise']);
+    expect((changed['differences'] as { path: string }[]).map(({ path }) => path)).toEqual([
+      'tools.surprise',
+    ]);
     expect(exists((await heard('stopped'))['pid'] as number)).toBe(false);
   });
 });
@@ -266,6 +298,8 @@ describe('the approved surface', () => {
 describe('a skill that asks its client for something', () => {
   it('is refused and not left waiting', async () => {
     const { runner } = runnerRig();
-    expect(textOf(await callTool(runner, runnable('legacy', surfaces.legacy), 'ask'))).toBe('refused with -32601');
+    expect(textOf(await callTool(runner, runnable('legacy', surfaces.legacy), 'ask'))).toBe(
+      'refused with -32601',
+    );
   });
 });

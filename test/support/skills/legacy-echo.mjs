@@ -54,9 +54,10 @@ server.registerTool('fail', { description: 'Fails.' }, () => ({
 }));
 server.registerTool('ask', { description: 'Asks its client for a text.' }, async () => {
   // No capability was offered, so the SDK would not even ask; a careless skill does.
-  const answer = await server.server
-    .request({ method: 'roots/list', params: {} }, z.looseObject({}))
-    .then(() => 'answered', (error) => `refused with ${error.code}`);
+  const answer = await server.server.request({ method: 'roots/list', params: {} }, z.looseObject({})).then(
+    () => 'answered',
+    (error) => `refused with ${error.code}`,
+  );
   return { content: [{ type: 'text', text: answer }] };
 });
 server.registerTool('grow', { description: 'Offers one tool more from now on.' }, () => {
@@ -68,7 +69,9 @@ server.registerPrompt(
   {
     description: 'Greets somebody.',
     argsSchema: {
-      name: completable(z.string(), (start) => ['Ada', 'Alan', 'Grace'].filter((name) => name.startsWith(start))),
+      name: completable(z.string(), (start) =>
+        ['Ada', 'Alan', 'Grace'].filter((name) => name.startsWith(start)),
+      ),
     },
   },
   ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Greet ${name}.` } }] }),
@@ -76,7 +79,12 @@ server.registerPrompt(
 server.registerResource('motto', 'echo://motto', { mimeType: 'text/plain' }, (uri) => ({
   contents: [{ uri: uri.href, text: 'Again!' }],
 }));
-server.registerResource('line', new ResourceTemplate('echo://lines/{number}', { list: undefined }), {}, (uri) => ({
-  contents: [{ uri: uri.href, text: `line ${uri.pathname}` }],
-}));
+server.registerResource(
+  'line',
+  new ResourceTemplate('echo://lines/{number}', { list: undefined }),
+  {},
+  (uri) => ({
+    contents: [{ uri: uri.href, text: `line ${uri.pathname}` }],
+  }),
+);
 await server.connect(new StdioServerTransport());

@@ -4,7 +4,19 @@
 import { createInterface } from 'node:readline';
 
 const [how = 'none', ...rest] = process.argv.slice(2);
-const TOOLS = ['ok', 'hang', 'spin', 'crash', 'garbage', 'not-rpc', 'flood', 'deep', 'exotic', 'secret', 'ignore-cancel'];
+const TOOLS = [
+  'ok',
+  'hang',
+  'spin',
+  'crash',
+  'garbage',
+  'not-rpc',
+  'flood',
+  'deep',
+  'exotic',
+  'secret',
+  'ignore-cancel',
+];
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 
@@ -24,6 +36,7 @@ else setInterval(() => undefined, 1_000);
 
 function serve() {
   const lines = createInterface({ input: process.stdin });
+  lines.on('close', () => process.stderr.write('event:input closed\n'));
   lines.on('line', (line) => {
     const { id, method, params } = JSON.parse(line);
     if (method === 'notifications/cancelled') process.stderr.write('event:cancelled\n');
@@ -74,7 +87,9 @@ function act(id, tool) {
     case 'not-rpc':
       return process.stdout.write('{"hello":"world"}\n');
     case 'deep':
-      return process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":${'['.repeat(5_000)}${']'.repeat(5_000)}}}\n`);
+      return process.stdout.write(
+        `{"jsonrpc":"2.0","id":${id},"result":{"content":${'['.repeat(5_000)}${']'.repeat(5_000)}}}\n`,
+      );
     case 'flood': {
       process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
       const block = 'x'.repeat(1024 * 1024);
@@ -92,7 +107,10 @@ function act(id, tool) {
       return send({
         id,
         result: {
-          content: [{ type: 'text', text: 'x', 'x-inside': { kept: true } }, { type: 'org.example/new', body: 1 }],
+          content: [
+            { type: 'text', text: 'x', 'x-inside': { kept: true } },
+            { type: 'org.example/new', body: 1 },
+          ],
           structuredContent: { deep: { er: [1, null, 'ü'] } },
           _meta: { 'org.example/trace': 'kept' },
           'x-unknown': [1, 2, 3],

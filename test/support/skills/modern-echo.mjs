@@ -19,17 +19,17 @@ serveStdio(() => {
       outputSchema: z.object({ said: z.string() }),
       annotations: { readOnlyHint: true },
     },
-    ({ message }, { mcpReq }) => ({
+    ({ message }, { mcpReq: { _meta: meta = {} } }) => ({
       content: [{ type: 'text', text: message }],
       structuredContent: { said: message },
-      _meta: { 'org.example/seen': mcpReq._meta ?? {} },
+      _meta: { 'org.example/seen': meta },
     }),
   );
   server.registerTool(
     'count',
     { description: 'Counts aloud.', inputSchema: z.object({ to: z.number().int() }) },
     async ({ to }, { mcpReq }) => {
-      const { progressToken } = mcpReq._meta ?? {};
+      const { _meta: { progressToken } = {} } = mcpReq;
       for (let progress = 1; progress <= to && progressToken !== undefined; progress += 1) {
         await mcpReq.notify({
           method: 'notifications/progress',
@@ -52,16 +52,22 @@ serveStdio(() => {
     isError: true,
     content: [{ type: 'text', text: 'It did not work.' }],
   }));
-  server.registerTool('list', { description: 'Answers with a list.', outputSchema: z.array(z.number()) }, () => ({
-    content: [],
-    structuredContent: [1, 2, 3],
-  }));
+  server.registerTool(
+    'list',
+    { description: 'Answers with a list.', outputSchema: z.array(z.number()) },
+    () => ({
+      content: [],
+      structuredContent: [1, 2, 3],
+    }),
+  );
   server.registerPrompt(
     'greet',
     {
       description: 'Greets somebody.',
       argsSchema: z.object({
-        name: completable(z.string(), (start) => ['Ada', 'Alan', 'Grace'].filter((name) => name.startsWith(start))),
+        name: completable(z.string(), (start) =>
+          ['Ada', 'Alan', 'Grace'].filter((name) => name.startsWith(start)),
+        ),
       }),
     },
     ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Greet ${name}.` } }] }),
@@ -69,8 +75,13 @@ serveStdio(() => {
   server.registerResource('motto', 'echo://motto', { mimeType: 'text/plain' }, (uri) => ({
     contents: [{ uri: uri.href, text: 'Again!' }],
   }));
-  server.registerResource('line', new ResourceTemplate('echo://lines/{number}', { list: undefined }), {}, (uri) => ({
-    contents: [{ uri: uri.href, text: `line ${uri.pathname}` }],
-  }));
+  server.registerResource(
+    'line',
+    new ResourceTemplate('echo://lines/{number}', { list: undefined }),
+    {},
+    (uri) => ({
+      contents: [{ uri: uri.href, text: `line ${uri.pathname}` }],
+    }),
+  );
   return server;
 });

@@ -1,0 +1,34 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { command } from '../../command.ts';
+
+/** `berth serve hub` */
+export const serveHub = command({
+  name: 'serve hub',
+  group: 'Servers',
+  groupSummary: 'One server alone',
+  summary: 'Run the hub alone, with skills from --registry',
+  arguments: {},
+  options: {
+    port: { type: 'number', value: 'N', about: 'port to listen on (4750)' },
+    config: { type: 'text', value: 'FILE', about: 'settings as JSON (hub.json in the home)' },
+  },
+  examples: ['berth serve hub --registry https://registry.example.org'],
+  endsItself: true,
+  async run(context, { port, config }) {
+    const { startHubHere } = await import('../../servers-here.ts');
+    const { baseUrl } = await context.registryAddress();
+    const hub = await startHubHere(context, {
+      port,
+      registry: baseUrl,
+      file: config === undefined ? undefined : resolve(context.workingDirectory, config),
+    });
+    const data = { hub: hub.url, mcp: hub.mcp, registry: baseUrl };
+    context.stdout.write(
+      context.json ? `${JSON.stringify({ ok: true, data, warnings: [] })}\n` : `${hub.mcp}\n`,
+    );
+    if (!context.signal.aborted) await once(context.signal, 'abort');
+    await hub.stop();
+    return undefined;
+  },
+});

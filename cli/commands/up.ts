@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { command, type Context } from '../command.ts';
+
+/** `berth up` */
+export const up = command({
+  name: 'up',
+  group: 'Start here',
+  summary: 'Start registry and hub on this machine, until Ctrl-C',
+  arguments: {},
+  options: {
+    hubPort: { type: 'number', value: 'N', about: 'port of the hub (4750); 0 takes any free one' },
+    registryPort: { type: 'number', value: 'N', about: 'port of the registry (4751); 0 takes any free one' },
+  },
+  examples: ['berth up', 'berth up --json --hub-port 0 --registry-port 0'],
+  endsItself: true,
+  async run(context, { hubPort, registryPort }) {
+    const { startUp } = await import('../up.ts');
+    const running = await startUp(context, { hub: hubPort, registry: registryPort });
+    const { urls, warnings } = running;
+    const say = eventWriter(context);
+    if (context.json) {
+      // The URLs stand where a script of one line looks for them, and in the envelope like every other answer.
+      context.stdout.write(`${JSON.stringify({ ...urls, ok: true, data: urls, warnings })}\n`);
+    } else {
+      context.stdout.write(readyText(context, running));
+    }
+    if (!context.signal.aborted) await once(context.signal, 'abort');
+    say('stopping');
+    await running.stop();
+    say('stopped');
+    return undefined;
+  },
+});
+
+/** What happens after the ready line, one JSON object a line. */
+function eventWriter(context: Context): (event: 'stopping' | 'stopped') => void {
+  return (event) => {
+    if (context.json) context.stdout.write(`${JSON.stringify({ event, time: new Date().toISOString() })}\n`);
+    else if (event === 'stopping') context.stderr.write('Stopping. Ctrl-C again ends at once.\n');
+  };
+}
+
+function readyText(
+  context: Context,
+  { urls, firstRun, skills, warnings }: Awaited<ReturnType<typeof import('../up.ts').startUp>>,
+): string {
+  const { paint } = context;
+  return [
+    `${paint.good('Berth is up.')}${firstRun ? ` Made ${context.home} with your signing key and the admin token.` : ''}`,
+    `  hub       ${urls.mcp}`,
+    `  registry  ${urls.registry}${skills.length === 0 ? '' : `   ${skills.length} skills of Berth's own`}`,
+    ...warnings.map((warning) => `${paint.warn('warning:')} ${warning}`),
+    '',
+    'Next, in another terminal:',
+    '  berth install dev.berth/files --yes --workspace .',
+    "  berth call files list '{}'",
+    '  berth clients add claude        # prints what to paste into an MCP client',
+    '  berth init hello && berth publish hello',
+    '',
+  ].join('\n');
+}

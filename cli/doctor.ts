@@ -1,0 +1,107 @@
+import { stat } from 'node:fs/promises';
+import { adminApi } from '../hub/admin-api.ts';
+import { AppError, asAppError } from '../protocol/errors.ts';
+import { callRoute } from '../protocol/node/http-client.ts';
+import { registryApi } from '../protocol/registry-api.ts';
+import { authorKeys } from './author-keys.ts';
+import type { Context } from './command.ts';
+import { openSandbox } from './sandbox.ts';
+
+/** One thing that was looked at. `bad` keeps Berth from working; `note` is worth knowing. */
+export interface Finding {
+  what: string;
+  state: 'ok' | 'note' | 'bad';
+  detail: string;
+  /** What to type to mend it. */
+  fix?: string;
+}
+
+/** Looks at this machine, the home and what runs in it. Changes nothing and never throws. */
+export async function examine(context: Context): Promise<Finding[]> {
+  const looks: Record<string, () => Promise<Omit<Finding, 'what'>[]>> = {
+    node: async () => [{ state: 'ok', detail: `Node ${process.versions.node}` }],
+    home: () => lookAtHome(context.home),
+    keys: () => lookAtKeys(context.home),
+    sandbox: () => lookAtSandbox(context),
+    registry: () => lookAtRegistry(context),
+    hub: () => lookAtHub(context),
+  };
+  const findings: Finding[] = [];
+  for (const [what, look] of Object.entries(looks)) {
+    const found = await look().catch((error: unknown) => {
+      const { message, hint } = asAppError(error);
+      return [{ state: 'bad' as const, detail: message, ...(hint === undefined ? {} : { fix: hint }) }];
+    });
+    findings.push(...found.map((finding) => ({ what, ...finding })));
+  }
+  return findings;
+}
+
+async function lookAtHome(home: string): Promise<Omit<Finding, 'what'>[]> {
+  const found = await stat(home).catch(() => undefined);
+  if (found === undefined) return [{ state: 'note', detail: `${home} does not exist yet.`, fix: 'berth up' }];
+  if ((found.mode & 0o077) !== 0) {
+    return [{ state: 'bad', detail: `${home} can be read by other accounts.`, fix: `chmod 700 ${home}` }];
+  }
+  return [{ state: 'ok', detail: `${home}, for this account alone` }];
+}
+
+async function lookAtKeys(home: string): Promise<Omit<Finding, 'what'>[]> {
+  const keys = await authorKeys(home);
+  if (keys.length === 0)
+    return [{ state: 'note', detail: 'There is no key to sign with yet.', fix: 'berth keys create' }];
+  return [{ state: 'ok', detail: keys.map(({ name }) => name).join(', ') }];
+}
+
+async function lookAtSandbox(context: Context): Promise<Omit<Finding, 'what'>[]> {
+  const { driver, usable, problem, enforces, notes } = await openSandbox(context).report();
+  if (!usable) {
+    return [
+      {
+        state: 'bad',
+        detail: problem?.detail ?? 'not usable',
+        ...(problem === undefined ? {} : { fix: problem.hint }),
+      },
+    ];
+  }
+  return [
+    { state: 'ok', detail: `${driver} enforces ${enforces.join(', ')}` },
+    ...notes.map((detail) => ({ state: 'ok' as const, detail })),
+  ];
+}
+
+async function lookAtRegistry(context: Context): Promise<Omit<Finding, 'what'>[]> {
+  const { baseUrl, token } = await context.registryAddress();
+  try {
+    await callRoute(registryApi.ready, { baseUrl });
+  } catch (error) {
+    const { message } = asAppError(error);
+    const own = context.settings.registry === undefined;
+    return [{ state: own ? 'note' : 'bad', detail: message, ...(own ? { fix: 'berth up' } : {}) }];
+  }
+  return [
+    token === undefined
+      ? {
+          state: 'note',
+          detail: `${baseUrl} answers; nobody is signed in`,
+          fix: `berth login --registry ${baseUrl}`,
+        }
+      : { state: 'ok', detail: `${baseUrl} answers` },
+  ];
+}
+
+async function lookAtHub(context: Context): Promise<Omit<Finding, 'what'>[]> {
+  try {
+    const { mcp, skills } = await context.hub(adminApi.status, {});
+    const troubled = skills.blocked + skills.quarantined;
+    return [
+      { state: 'ok', detail: `${mcp} answers, ${skills.ready} skills ready` },
+      ...(troubled === 0
+        ? []
+        : [{ state: 'bad' as const, detail: `${troubled} skills do not serve`, fix: 'berth list' }]),
+    ];
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not-running') throw error;
+    return [{ state: 'note', detail: 'The hub is not running.', fix: 'berth up' }];
+  }
+}

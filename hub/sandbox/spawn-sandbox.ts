@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { AppError } from '../../protocol/errors.ts';
+import type { ControlGroup } from './cgroup.ts';
+import { identityOf, killExactly, type ProcessIdentity, signal, whenGone } from './processes.ts';
+import type { SandboxedProcess, SandboxExit } from './sandbox.ts';
+
+/** What bubblewrap is started with. */
+export interface SpawnOrder {
+  /** For messages. */
+  label: string;
+  bwrap: string;
+  /** Shown as the name of the outermost process. */
+  mark: string;
+  /** Options that bubblewrap reads from a pipe. */
+  options: readonly string[];
+  command: readonly string[];
+  filter: Buffer;
+  /** Written to the descriptors from `FIRST_DESCRIPTOR` on. */
+  contents: readonly string[];
+  /** Inherited as the descriptors that follow. */
+  descriptors: readonly number[];
+  /** Descriptors that this process was itself started with, and that the child must not see. */
+  covered: readonly number[];
+  /** An open `/dev/null`. */
+  nothing: number;
+  group: ControlGroup | undefined;
+}
+
+const OPTIONS = 3;
+const FILTER = 4;
+const STATUS = 5;
+/** The first descriptor that is free for files and folders. */
+export const FIRST_DESCRIPTOR = 6;
+
+const SEARCH_PATH = '/usr/bin:/bin';
+
+/**
+ * Starts bubblewrap and answers once the sandbox's first process exists.
+ *
+ * The pipes are gates. Bubblewrap reads its options first, so it is in its control group before it
+ * makes anything; and it reads the filter last, after it has bound its life to ours, so that a hub
+ * that dies halfway leaves an empty filter, with which it refuses to run the program.
+ *
+ * @throws AppError `skill-start-failed`.
+ */
+export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess> {
+  const child = spawn(order.bwrap, ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS), '--', ...order.command], {
+    argv0: order.mark,
+    cwd: '/',
+    // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
+    env: { PATH: SEARCH_PATH },
+    // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
+    detached: true,
+    stdio: stdioOf(order),
+  });
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.once('exit', (code, signalName) => resolve({ code, signal: signalName }));
+    child.once('error', () => resolve({ code: null, signal: null }));
+  });
+  const failed = new Promise<never>((_, reject) => child.once('error', (cause) => reject(startFailed(order, cause))));
+  failed.catch(() => undefined);
+  // A process may go away at any time; that is told by `exited`, not by a pipe.
+  for (const stream of child.stdio) stream?.on('error', () => undefined);
+
+  const status = readStatus(child);
+  try {
+    const { pid } = child;
+    if (pid === undefined) return await failed;
+    await order.group?.add(pid);
+    pipeOf(child, OPTIONS).end(order.options.map((option) => `${option}\0`).join(''));
+    order.contents.forEach((content, index) => pipeOf(child, FIRST_DESCRIPTOR + index).end(content));
+    const firstPid = await Promise.race([status.firstPid, ended.then(() => undefined)]);
+    const first = firstPid === undefined ? undefined : await identityOf(firstPid);
+    if (first === undefined) throw startFailed(order, await firstWords(child));
+    pipeOf(child, FILTER).end(order.filter);
+    return supervised(order, child, pid, first, ended, status.exitCode);
+  } catch (error) {
+    if (child.pid !== undefined) signal(-child.pid);
+    await ended;
+    await order.group?.remove();
+    throw error instanceof AppError ? error : startFailed(order, error);
+  }
+}
+
+function supervised(
+  order: SpawnOrder,
+  child: ChildProcess,
+  pid: number,
+  first: ProcessIdentity,
+  ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>,
+  exitCode: Promise<number | undefined>,
+): SandboxedProcess {
+  const { stdin, stdout, stderr } = child;
+  if (stdin === null || stdout === null || stderr === null) throw new Error('the child has no pipes');
+  let running = true;
+  const exited = (async (): Promise<SandboxExit> => {
+    const outer = await ended;
+    // The outermost process reports the program's end; the kernel then ends the others with the first one.
+    await whenGone(first);
+    running = false;
+    const reason = await reasonOf(order, outer, await exitCode);
+    await order.group?.remove();
+    return { ...exitOf(outer, await exitCode), ...(reason === undefined ? {} : { reason }) };
+  })();
+  return {
+    pid,
+    stdin,
+    stdout,
+    stderr,
+    exited,
+    async kill() {
+      if (running) {
+        await killExactly(first);
+        if (child.exitCode === null && child.signalCode === null) signal(-pid);
+        await order.group?.kill();
+      }
+      await exited;
+    },
+  };
+}
+
+async function reasonOf(
+  order: SpawnOrder,
+  outer: { code: number | null },
+  exitCode: number | undefined,
+): Promise<string | undefined> {
+  if (await order.group?.ranOutOfMemory()) return 'out of memory';
+  if (exitCode === undefined && outer.code !== null && outer.code !== 0) return 'the sandbox could not be set up';
+  return undefined;
+}
+
+/** Bubblewrap answers with 128 plus the signal for a program that was ended by one. */
+function exitOf(
+  outer: { code: number | null; signal: NodeJS.Signals | null },
+  exitCode: number | undefined,
+): { code: number | null; signal: NodeJS.Signals | null } {
+  if (exitCode === undefined || exitCode <= 128) return outer;
+  const names = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128);
+  return names === undefined ? outer : { code: null, signal: names[0] as NodeJS.Signals };
+}
+
+const statusLine = z.union([
+  z.object({ 'child-pid': z.int().positive() }),
+  z.object({ 'exit-code': z.int().min(0).max(255) }),
+]);
+
+/** Bubblewrap's own reports: one JSON object a line. */
+function readStatus(child: ChildProcess) {
+  const lines = createInterface({ input: pipeOf(child, STATUS) });
+  let exit: number | undefined;
+  let told = (_pid: number): void => undefined;
+  const firstPid = new Promise<number>((resolve) => (told = resolve));
+  const exitCode = new Promise<number | undefined>((resolve) => lines.once('close', () => resolve(exit)));
+  lines.on('line', (line) => {
+    const parsed = statusLine.safeParse(asJson(line));
+    if (!parsed.success) return;
+    if ('child-pid' in parsed.data) told(parsed.data['child-pid']);
+    else exit = parsed.data['exit-code'];
+  });
+  return { firstPid, exitCode };
+}
+
+function asJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The three pipes of the skill, ours, and `/dev/null` over every descriptor that this process got
+ * from its own parent without being told to close it: a shell's, a supervisor's.
+ */
+function stdioOf({ contents, descriptors, covered, nothing }: SpawnOrder): ('pipe' | 'ignore' | number)[] {
+  const stdio: ('pipe' | 'ignore' | number)[] = [
+    ...Array.from({ length: FIRST_DESCRIPTOR + contents.length }, () => 'pipe' as const),
+    ...descriptors,
+  ];
+  for (const number of covered.filter((one) => one >= stdio.length)) {
+    while (stdio.length < number) stdio.push('ignore');
+    stdio[number] = nothing;
+  }
+  return stdio;
+}
+
+function pipeOf(child: ChildProcess, descriptor: number): Duplex {
+  const pipe = (child.stdio as readonly unknown[])[descriptor];
+  if (pipe === null || pipe === undefined) throw new Error(`the child has no pipe ${descriptor}`);
+  return pipe as Duplex;
+}
+
+const MAX_WORDS = 2000;
+
+/** What bubblewrap said before it gave up. */
+async function firstWords(child: ChildProcess): Promise<string> {
+  let text = '';
+  for await (const chunk of child.stderr ?? []) text = (text + String(chunk)).slice(0, MAX_WORDS);
+  return text.trim();
+}
+
+function startFailed({ label }: SpawnOrder, cause: unknown): AppError {
+  const why = typeof cause === 'string' ? cause : cause instanceof Error ? cause.message : '';
+  return new AppError('skill-start-failed', {
+    detail: `No sandbox could be made for ${label}${why === '' ? '' : `: ${why}`}.`,
+    hint: 'Run `berth doctor`; it looks at the sandbox of this machine.',
+    cause,
+  });
+}

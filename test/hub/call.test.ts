@@ -1,0 +1,198 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { argumentChecks } from '../../hub/arguments.ts';
+import { openAuditLog } from '../../hub/audit/audit-log.ts';
+import { auditEntries, verifyStoredAudit } from '../../hub/audit/stored-audit.ts';
+import { systemClock } from '../../hub/clock.ts';
+import { createGateway } from '../../hub/gateway.ts';
+import type { InstalledSkill, InstalledSkills } from '../../hub/installed.ts';
+import type { GatewayRequest, Principal } from '../../hub/mcp/gateway.ts';
+import { answersPolicy } from '../../hub/policy/answers.ts';
+import type { Policy } from '../../hub/policy/policy.ts';
+import { hubMigrations } from '../../hub/store/migrations/migrations.ts';
+import type { HubTables } from '../../hub/store/schema.ts';
+import { AppError } from '../../protocol/errors.ts';
+import { openDatabase } from '../../protocol/node/database.ts';
+import { createKey } from '../../protocol/node/keys.ts';
+import { expectCode } from '../support/expect-code.ts';
+import { installedSkill, tool } from '../support/installed-skill.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+import { verifies } from '../support/verifies.ts';
+
+const agent: Principal = { user: 'owner', client: 'agent' };
+const SKILL = { kind: 'skill', name: 'local.test/echo' } as const;
+const key = createKey();
+
+const echo = installedSkill({
+  surface: {
+    tools: [tool('say'), tool('wipe'), tool('off')],
+    prompts: [{ name: 'hello' }],
+    resources: [{ uri: 'memo://one', name: 'one' }],
+    resourceTemplates: [{ uriTemplate: 'memo://{id}', name: 'memo' }],
+  },
+  answers: { say: 'allow', wipe: 'ask', off: 'deny' },
+});
+
+/** A hub's call path over a real audit log; the skill behind it is a function. */
+async function callPath(given: {
+  skills?: InstalledSkill[];
+  policy?: Policy;
+  perform?: (request: GatewayRequest) => Promise<Record<string, unknown>>;
+  secrets?: ReadonlyMap<string, string>;
+}) {
+  const { query: db, close } = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
+    migrations: hubMigrations,
+  });
+  const audit = await openAuditLog({ db, key, clock: systemClock });
+  let skills = given.skills ?? [echo];
+  const performed: GatewayRequest[] = [];
+  const installed: InstalledSkills = {
+    get: (name) => skills.find((skill) => skill.name === name),
+    find: (name) => skills.find((skill) => skill.name === name),
+    list: () => skills,
+    reload: async () => undefined,
+    onChange: () => () => undefined,
+  };
+  let calls = 0;
+  const gateway = createGateway({
+    installed,
+    argumentChecks: argumentChecks(),
+    policy: given.policy ?? answersPolicy({ answerOf: (name, tool) => installed.get(name)?.tools.get(tool)?.answer }),
+    audit,
+    perform: async (_skill, _user, request) => {
+      performed.push(request);
+      return given.perform === undefined ? { content: [{ type: 'text', text: 'done' }] } : given.perform(request);
+    },
+    secretsOf: () => given.secrets ?? new Map(),
+    clock: systemClock,
+    newCallId: () => `call_${(calls += 1)}`,
+  });
+  return {
+    performed,
+    close,
+    change: (next: InstalledSkill[]) => (skills = next),
+    request: (method: GatewayRequest['method'], params: Record<string, unknown>, signal = AbortSignal.any([])) =>
+      gateway.request(agent, SKILL, { method, params, signal }),
+    records: async () => (await auditEntries(db, {})).toReversed().map((entry) => entry.record),
+    verify: () => verifyStoredAudit(db, [key.record]),
+  };
+}
+
+const EVERY: [GatewayRequest['method'], Record<string, unknown>][] = [
+  ['tools/call', { name: 'say', arguments: {} }],
+  ['prompts/get', { name: 'hello' }],
+  ['resources/read', { uri: 'memo://one' }],
+  ['completion/complete', { ref: { type: 'ref/resource', uri: 'memo://{id}' }, argument: { name: 'id', value: '' } }],
+];
+
+describe('a call', () => {
+  it('is on record before it happens and after it ended', verifies('call.recorded'), async () => {
+    const seenAtWork: unknown[] = [];
+    const path = await callPath({
+      perform: async () => {
+        seenAtWork.push(...(await path.records()).map((record) => record['event']));
+        return { content: [] };
+      },
+    });
+    for (const [method, params] of EVERY) {
+      seenAtWork.length = 0;
+      await path.request(method, params);
+      expect(seenAtWork.at(-1)).toBe('call.decided');
+    }
+    const events = (await path.records()).map((record) => [record['event'], record['outcome'] ?? record['answer']]);
+    expect(events).toEqual(EVERY.flatMap(() => [['call.decided', 'allow'], ['call.finished', 'ok']]));
+    expect(await path.verify()).toMatchObject({ records: 8 });
+  });
+
+  it('does not happen when policy denies, asks, or fails to answer', verifies('call.policy'), async () => {
+    const path = await callPath({});
+    await expectCode(path.request('tools/call', { name: 'wipe', arguments: {} }), 'call-needs-approval');
+    await expectCode(path.request('tools/call', { name: 'off', arguments: {} }), 'call-denied');
+    expect(path.performed).toEqual([]);
+    expect((await path.records()).map((record) => record['answer'])).toEqual(['ask', 'deny']);
+
+    const broken = await callPath({ policy: { decide: () => Promise.reject(new Error('engine')) } });
+    const refusing = await callPath({ policy: { decide: async () => ({ answer: 'deny', reasons: [] }) } });
+    for (const [method, params] of EVERY) {
+      await expect(broken.request(method, params)).rejects.toThrow('engine');
+      await expectCode(refusing.request(method, params), 'call-denied');
+    }
+    expect([...broken.performed, ...refusing.performed]).toEqual([]);
+  });
+
+  it('does not happen when it cannot be recorded', verifies('audit.fail-closed'), async () => {
+    const path = await callPath({});
+    await path.close();
+    for (const [method, params] of EVERY) await expect(path.request(method, params)).rejects.toThrow();
+    expect(path.performed).toEqual([]);
+  });
+
+  it('does not happen when what was decided on has changed meanwhile', verifies('call.epoch'), async () => {
+    const path = await callPath({
+      policy: {
+        decide: async () => {
+          path.change([{ ...echo, epoch: 2 }]);
+          return { answer: 'allow', reasons: [] };
+        },
+      },
+    });
+    await expectCode(path.request('tools/call', { name: 'say', arguments: {} }), 'call-denied');
+    expect(path.performed).toEqual([]);
+  });
+
+  it('of a quarantined or blocked skill is refused with the reason', async () => {
+    const quarantined = await callPath({ skills: [{ ...echo, quarantine: [{ path: 'tools.say' }] }] });
+    await expectCode(quarantined.request('tools/call', { name: 'say', arguments: {} }), 'skill-quarantined');
+    const blocked = await callPath({ skills: [{ ...echo, blocked: 'It asks for network hosts.' }] });
+    const error = await expectCode(
+      blocked.request('tools/call', { name: 'say', arguments: {} }),
+      'sandbox-cannot-enforce',
+    );
+    expect(error.data?.['missing']).toEqual(['hostFilter']);
+  });
+
+  it('that is refused tells the agent why, and not how to approve itself', verifies('call.no-self-approval'), async () => {
+    const path = await callPath({});
+    for (const name of ['wipe', 'off']) {
+      const error = await path.request('tools/call', { name, arguments: {} }).then(
+        () => undefined,
+        (thrown: AppError) => thrown,
+      );
+      const text = `${error?.message} ${error?.hint}`;
+      expect(text).toContain('admin');
+      expect(text).not.toMatch(/berth |https?:|approve |call_|--/);
+    }
+  });
+
+  it('keeps secrets out of results and records', verifies('call.redacts-secrets'), async () => {
+    const path = await callPath({
+      secrets: new Map([['TOKEN', 'hush-hush-hush']]),
+      perform: async () => ({ content: [{ type: 'text', text: 'it is hush-hush-hush' }] }),
+    });
+    const result = await path.request('tools/call', { name: 'say', arguments: { echo: 'hush-hush-hush' } });
+    expect(JSON.stringify([result, await path.records()])).not.toContain('hush');
+  });
+
+  it('ends on record however it ends', async () => {
+    const endings = [
+      [new AppError('skill-crashed', { detail: 'gone' }), 'crashed'],
+      [new AppError('skill-timeout', { detail: 'late' }), 'timeout'],
+      [new AppError('call-cancelled', { detail: 'stop' }), 'cancelled'],
+      [new AppError('skill-start-failed', { detail: 'no' }), 'error'],
+      [new TypeError('a bug'), 'error'],
+    ] as const;
+    for (const [failure, outcome] of endings) {
+      const path = await callPath({ perform: () => Promise.reject(failure) });
+      await expect(path.request('tools/call', { name: 'say', arguments: {} })).rejects.toBe(failure);
+      expect((await path.records()).at(-1)).toMatchObject({ event: 'call.finished', outcome });
+    }
+  });
+
+  it('with arguments that are no object is refused before anything', async () => {
+    const path = await callPath({});
+    for (const args of [[], 'text', 7]) {
+      await expectCode(path.request('tools/call', { name: 'say', arguments: args }), 'arguments-invalid');
+    }
+    expect(await path.records()).toEqual([]);
+  });
+});

@@ -1,0 +1,178 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { capture } from '../../support/fixture-skills.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+import { verifies } from '../../support/verifies.ts';
+import { type EndpointRig, endpointRig, exchange, INITIALIZE, type Surfaces } from './rig.ts';
+
+let surfaces: Surfaces;
+
+beforeAll(async () => {
+  const [modern, legacy] = await Promise.all([capture('modern'), capture('legacy')]);
+  surfaces = { modern, legacy };
+});
+
+const LIST = { jsonrpc: '2.0', id: 2, method: 'tools/list' };
+
+async function openSession(
+  rig: EndpointRig,
+  { token = 'token-of-ada', path = '/mcp' } = {},
+): Promise<string> {
+  const answer = await exchange(rig, {
+    path,
+    headers: { authorization: `Bearer ${token}` },
+    body: INITIALIZE,
+  });
+  expect(answer.status).toBe(200);
+  return String(answer.headers['mcp-session-id']);
+}
+
+function inSession(
+  rig: EndpointRig,
+  id: string,
+  {
+    method = 'POST',
+    token = 'token-of-ada',
+    path = '/mcp',
+    body = LIST,
+  }: { method?: string; token?: string; path?: string; body?: object } = {},
+) {
+  return exchange(rig, {
+    method,
+    path,
+    headers: { authorization: `Bearer ${token}`, 'mcp-session-id': id, 'mcp-protocol-version': '2025-11-25' },
+    ...(method === 'POST' ? { body } : {}),
+  });
+}
+
+describe('a session', () => {
+  it('is opened by initialize and used by whoever opened it', verifies('mcp.sessions'), async () => {
+    const rig = await endpointRig(surfaces);
+    const id = await openSession(rig);
+    const answer = await inSession(rig, id);
+    const { tools } = answer.json()['result'] as { tools: unknown[] };
+    expect(tools).toHaveLength(surfaces.modern.tools.length + surfaces.legacy.tools.length);
+    expect(answer.json()).not.toHaveProperty('result.ttlMs');
+  });
+
+  it('of somebody else is answered like none at all', verifies('mcp.sessions'), async () => {
+    const rig = await endpointRig(surfaces);
+    const id = await openSession(rig);
+    const unknown = await inSession(rig, '00000000-0000-0000-0000-000000000000');
+    const foreign = await inSession(rig, id, { token: 'token-of-bob' });
+    const otherDoor = await inSession(rig, id, { path: '/s/org.example/modern/mcp' });
+    for (const answer of [unknown, foreign, otherDoor]) {
+      expect(answer.status).toBe(404);
+      expect(answer.json()).toMatchObject({ error: { code: -32001, data: { code: 'session-not-found' } } });
+    }
+    for (const method of ['GET', 'DELETE']) {
+      expect((await inSession(rig, id, { method, token: 'token-of-bob' })).status).toBe(404);
+    }
+    expect((await inSession(rig, id)).status).toBe(200);
+  });
+
+  it('ends with DELETE', verifies('mcp.sessions'), async () => {
+    const rig = await endpointRig(surfaces);
+    const id = await openSession(rig);
+    expect((await inSession(rig, id, { method: 'DELETE' })).status).toBe(200);
+    expect((await inSession(rig, id)).status).toBe(404);
+  });
+
+  it('cancels what it has in flight when it ends', verifies('mcp.sessions', 'mcp.cancel'), async () => {
+    const rig = await endpointRig(surfaces);
+    const id = await openSession(rig);
+    const call = { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'modern__wait' } };
+    const open = inSession(rig, id, { body: call });
+    await rig.said('waiting');
+    await inSession(rig, id, { method: 'DELETE' });
+    await rig.said('cancelled');
+    expect((await open).text).toBe('');
+  });
+
+  it('does not keep the stream of a cancelled call open', verifies('mcp.cancel'), async () => {
+    const rig = await endpointRig(surfaces);
+    const id = await openSession(rig);
+    const call = { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'legacy__wait' } };
+    const open = inSession(rig, id, { body: call });
+    await rig.said('waiting');
+    const cancel = {
+      jsonrpc: '2.0',
+      method: 'notifications/cancelled',
+      params: { requestId: 3, reason: 'enough' },
+    };
+    expect((await inSession(rig, id, { body: cancel })).status).toBe(202);
+    expect((await open).text).toBe('');
+    await rig.said('cancelled');
+    expect((await inSession(rig, id)).status).toBe(200);
+  });
+
+  it('that nobody uses ends by itself', verifies('mcp.sessions'), async () => {
+    const clock = manualClock();
+    const rig = await endpointRig(surfaces, { clock, limits: { sessionTtlMs: 60_000 } });
+    const id = await openSession(rig);
+    clock.advance(59_999);
+    expect((await inSession(rig, id)).status).toBe(200);
+    clock.advance(59_999);
+    expect((await inSession(rig, id)).status).toBe(200);
+    clock.advance(60_000);
+    expect((await inSession(rig, id)).status).toBe(404);
+  });
+
+  it(
+    'makes room for a newer one of the same client, the idlest first, and for nobody else’s',
+    verifies('mcp.sessions'),
+    async () => {
+      const clock = manualClock();
+      const rig = await endpointRig(surfaces, { clock, limits: { sessionsPerClient: 2 } });
+      const ids: string[] = [];
+      for (let opened = 0; opened < 2; opened += 1) {
+        ids.push(await openSession(rig));
+        clock.advance(1);
+      }
+      await inSession(rig, ids[0] ?? '');
+      clock.advance(1);
+      await openSession(rig, { token: 'token-of-bob' });
+      ids.push(await openSession(rig));
+      const statuses = await Promise.all(ids.map(async (id) => (await inSession(rig, id)).status));
+      expect(statuses).toEqual([200, 404, 200]);
+    },
+  );
+
+  it('is refused when all of a client’s sessions are busy', verifies('mcp.sessions'), async () => {
+    const rig = await endpointRig(surfaces, { limits: { sessionsPerClient: 1 } });
+    const id = await openSession(rig);
+    const call = { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'modern__wait' } };
+    const open = inSession(rig, id, { body: call });
+    await rig.said('waiting');
+    expect((await exchange(rig, { body: INITIALIZE })).status).toBe(429);
+    await inSession(rig, id, { method: 'DELETE' });
+    await open;
+    await openSession(rig);
+  });
+
+  it('is needed by whoever speaks an older revision', async () => {
+    const rig = await endpointRig(surfaces);
+    const without = await exchange(rig, { body: LIST });
+    expect([without.status, (without.json()['error'] as { message: string }).message]).toEqual([
+      400,
+      expect.stringContaining('initialize first'),
+    ]);
+    for (const method of ['GET', 'DELETE']) {
+      const answer = await exchange(rig, { method });
+      expect([answer.status, answer.headers['allow']]).toEqual([405, 'POST']);
+    }
+  });
+
+  it('of a removed client ends at once, with its calls', verifies('mcp.removed-client'), async () => {
+    const rig = await endpointRig(surfaces);
+    const id = await openSession(rig);
+    const bobs = await openSession(rig, { token: 'token-of-bob' });
+    const call = { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'modern__wait' } };
+    const open = inSession(rig, id, { body: call });
+    await rig.said('waiting');
+    await rig.endpoint.end('editor');
+    await rig.said('cancelled');
+    await open;
+    expect((await inSession(rig, id)).status).toBe(404);
+    expect((await inSession(rig, bobs, { token: 'token-of-bob' })).status).toBe(200);
+  });
+});

@@ -1,0 +1,134 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { Envelope } from '../../cli/output.ts';
+import { run } from '../../cli/main.ts';
+
+/** How a command line is run: everything that a process would inherit, nothing of it from this one. */
+export interface CliOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  /** What is piped into it; nothing when left out. */
+  stdin?: string;
+  /** Whether its standard output and error claim to be a terminal. */
+  terminal?: boolean;
+}
+
+export interface CliResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+  /** The `--json` answer; fails the test when stdout is anything else. */
+  json(): Envelope;
+  /** `data` of a successful answer. */
+  data<T = Record<string, unknown>>(): T;
+}
+
+/** Runs one command line in this process, through the same door as the `berth` command. */
+export async function runCli(argv: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const stdout = stream(options.terminal);
+  const stderr = stream(options.terminal);
+  const collected = Promise.all([text(stdout), text(stderr)]);
+  const code = await run({
+    argv,
+    env: { PATH: process.env['PATH'] ?? '', ...options.env },
+    cwd: options.cwd ?? '/',
+    stdin: Readable.from(options.stdin === undefined ? [] : [Buffer.from(options.stdin)]),
+    stdout,
+    stderr,
+    signal: new AbortController().signal,
+  });
+  stdout.end();
+  stderr.end();
+  const [out, err] = await collected;
+  return resultOf(code, out, err);
+}
+
+function stream(terminal = false): PassThrough & { isTTY?: boolean } {
+  return Object.assign(new PassThrough(), terminal ? { isTTY: true } : {});
+}
+
+function resultOf(code: number, stdout: string, stderr: string): CliResult {
+  const json = (): Envelope => JSON.parse(stdout) as Envelope;
+  return {
+    code,
+    stdout,
+    stderr,
+    json,
+    data<T>() {
+      const answer = json();
+      if (!answer.ok) throw new Error(`the command failed: ${stdout}`);
+      return answer.data as T;
+    },
+  };
+}
+
+const BERTH = new URL('../../cli/berth.js', import.meta.url).pathname;
+
+/** Runs the built `berth` as a process of its own. */
+export async function spawnCli(argv: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const child = spawnBerth(argv, options);
+  child.stdin.end(options.stdin ?? '');
+  const [out, err, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  return resultOf(code ?? -1, out, err);
+}
+
+function spawnBerth(argv: readonly string[], { env, cwd }: CliOptions): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [BERTH, ...argv], {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+}
+
+/** A whole Berth in a process of its own, on ports that were free. */
+export interface RunningBerth {
+  hub: string;
+  registry: string;
+  mcp: string;
+  pid: number;
+  /** Everything on its stderr so far. */
+  log(): string;
+  /** Sends SIGTERM and waits for its end; answers with the exit code. */
+  stop(): Promise<number | null>;
+  /** As the machine does when it loses power. */
+  kill(): Promise<void>;
+}
+
+/** Starts `berth up` in a home and waits for its first line. */
+export async function berthUp(home: string, env: Record<string, string> = {}): Promise<RunningBerth> {
+  const child = spawnBerth(['up', '--json', '--hub-port', '0', '--registry-port', '0'], {
+    env: { ...env, BERTH_HOME: home },
+  });
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')));
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  const lines = createInterface({ input: child.stdout });
+  const first = await Promise.race([
+    once(lines, 'line') as Promise<[string]>,
+    ended.then(([code]) => {
+      throw new Error(`berth up ended with ${code}:\n${log}`);
+    }),
+  ]);
+  const { hub, registry, mcp } = JSON.parse(first[0]) as RunningBerth;
+  return {
+    hub,
+    registry,
+    mcp,
+    pid: child.pid ?? -1,
+    log: () => log,
+    async stop() {
+      child.kill('SIGTERM');
+      return (await ended)[0];
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
