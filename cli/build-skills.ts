@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { asAppError } from '../protocol/errors.ts';
-import { readSettings } from './config.ts';
+import { settingsOfProcess } from './config.ts';
 import { packedSkillsDir, skillFolders } from './first-party.ts';
 import { packSkill } from './pack.ts';
 import { berthRoot } from './root.ts';
@@ -28,7 +28,7 @@ async function packSkills(): Promise<void> {
   // A build has no home; what the sandbox keeps is thrown away.
   const home = await mkdtemp(join(tmpdir(), 'berth-build-'));
   try {
-    const settings = { ...readSettings(process.env), home };
+    const settings = { ...settingsOfProcess(), home };
     const driver = openSandbox({ home, settings });
     await rm(packedSkillsDir(), { recursive: true, force: true });
     const { usable, problem } = await driver.report();

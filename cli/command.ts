@@ -70,7 +70,7 @@ export function command<
   const A extends Record<string, ArgumentSpec>,
   const O extends Record<string, OptionSpec>,
 >(declared: Command<A, O>): Command {
-  return declared as unknown as Command;
+  return declared;
 }
 
 /** What a command answers; `output.ts` turns it into text or JSON. A command that streamed answers nothing more. */

@@ -43,6 +43,11 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   };
 }
 
+/** The settings of this very process, for the build, which has no `main`. */
+export function settingsOfProcess(): Settings {
+  return readSettings(process.env);
+}
+
 function defaultHome(dataHome: string | undefined): string {
   // XDG Base Directory: a relative path in the variable is invalid and ignored.
   const base = dataHome?.startsWith('/') ? dataHome : join(homedir(), '.local', 'share');

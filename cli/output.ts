@@ -79,7 +79,8 @@ function faultLines(faults: unknown): string[] {
   return faults.slice(0, 50).map((fault: unknown) => {
     if (typeof fault !== 'object' || fault === null) return `  - ${plain(String(fault))}`;
     const { path, problem, remedy } = fault as Record<string, unknown>;
-    return plain(`  - ${[path, problem].filter(Boolean).join(': ')}${remedy ? `. ${String(remedy)}` : ''}`);
+    const where = [path, problem].filter((part) => typeof part === 'string' && part !== '').join(': ');
+    return plain(`  - ${where}${typeof remedy === 'string' && remedy !== '' ? `. ${remedy}` : ''}`);
   });
 }
 

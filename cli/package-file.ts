@@ -1,4 +1,4 @@
-import { open, readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { ARCHIVE_LIMITS } from '../protocol/archive.ts';
 import { AppError } from '../protocol/errors.ts';
 
@@ -57,8 +57,7 @@ export async function writeResult(
   { replace = false } = {},
 ): Promise<void> {
   try {
-    const file = await open(path, replace ? 'w' : 'wx');
-    await file.writeFile(bytes).finally(() => file.close());
+    await writeFile(path, bytes, { flag: replace ? 'w' : 'wx' });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EEXIST' && code !== 'ENOENT' && code !== 'EISDIR') throw error;

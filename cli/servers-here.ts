@@ -6,7 +6,7 @@ import { loadConfig } from '../protocol/node/config.ts';
 import { lockHome } from '../protocol/node/database.ts';
 import { createLogger } from '../protocol/node/logger.ts';
 import { loadRegistryConfig } from '../registry/config.ts';
-import { startRegistry } from '../registry/main.ts';
+import { type Registry, startRegistry } from '../registry/main.ts';
 import type { Context } from './command.ts';
 import { adminTokenPath, hubDir, registryDir } from './home.ts';
 import { berthVersion } from './version.ts';
@@ -20,17 +20,11 @@ export interface ServerOptions {
   quiet?: boolean;
 }
 
-/** A server of this process that can be stopped. */
-export interface Started {
-  url: string;
-  stop(): Promise<void>;
-}
-
 /**
- * Starts the registry of this home. Its folder is locked for this process until it stops.
+ * Starts the registry of this home.
  * @throws AppError `config-invalid`, `already-running`, and what the registry throws.
  */
-export async function startRegistryHere(context: Context, options: ServerOptions): Promise<Started> {
+export async function startRegistryHere(context: Context, options: ServerOptions): Promise<Registry> {
   const { home, settings } = context;
   const env = settings.environment;
   const config = await loadRegistryConfig({
@@ -43,16 +37,7 @@ export async function startRegistryHere(context: Context, options: ServerOptions
       ...(options.port === undefined ? {} : { port: options.port }),
     },
   });
-  const lock = lockHome(config.dataDir);
-  try {
-    const registry = await startRegistry(config, {
-      log: createLogger({ level: config.logLevel, name: 'registry' }),
-    });
-    return stoppable(registry.url, () => registry.stop(), lock);
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
+  return startRegistry(config, { log: createLogger({ level: config.logLevel, name: 'registry' }) });
 }
 
 /**
@@ -62,7 +47,7 @@ export async function startRegistryHere(context: Context, options: ServerOptions
 export async function startHubHere(
   context: Context,
   options: ServerOptions & { registry: string },
-): Promise<Started & Pick<RunningHub, 'mcp'>> {
+): Promise<RunningHub> {
   const { home, settings } = context;
   const env = settings.environment;
   const config = await loadConfig(hubConfigSchema, {
@@ -81,15 +66,11 @@ export async function startHubHere(
   try {
     const log = createLogger({ level: config.logLevel, name: 'hub' });
     const hub = await startHub(config, { log, version: berthVersion() });
-    return { ...stoppable(hub.url, () => hub.stop(), lock), mcp: hub.mcp };
+    return { ...hub, stop: () => hub.stop().finally(() => lock.release()) };
   } catch (error) {
     lock.release();
     throw error;
   }
-}
-
-function stoppable(url: string, stop: () => Promise<void>, lock: { release(): void }): Started {
-  return { url, stop: () => stop().finally(() => lock.release()) };
 }
 
 function fileIfThere(path: string): string | undefined {

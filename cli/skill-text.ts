@@ -1,7 +1,7 @@
 import type { ApprovalView, InstalledSkillView } from '../hub/admin-api.ts';
 import type { Paint } from './command.ts';
 
-/** What a skill can and cannot do, as `info`, `install` and `approve` show it. */
+/** What a skill can, cannot and asks first: whole sentences, as the hub and the registry say them. */
 export function permissionLines(
   paint: Paint,
   {
@@ -11,14 +11,10 @@ export function permissionLines(
   }: { can: readonly string[]; cannot: readonly string[]; asksFirst?: readonly string[] },
 ): string[] {
   return [
-    ...block(paint.strong('It can'), can.length === 0 ? ['nothing outside its own package'] : can),
-    ...block(paint.strong('It cannot'), cannot),
-    ...block(paint.strong('It asks first'), asksFirst),
+    ...can.map((sentence) => `${paint.warn('+')} ${sentence}`),
+    ...asksFirst.map((sentence) => `${paint.strong('?')} ${sentence}`),
+    ...cannot.map((sentence) => `${paint.good('-')} ${sentence}`),
   ];
-}
-
-function block(title: string, lines: readonly string[]): string[] {
-  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  - ${line}`)];
 }
 
 const ANSWER_WORDS = { allow: 'auto', ask: 'ask', deny: 'off' } as const;
@@ -47,7 +43,8 @@ export function approvalText(paint: Paint, approval: ApprovalView): string {
     approval.description,
     ...approval.verified.map((sentence) => `${paint.good('ok')} ${sentence}`),
     ...(approval.from === undefined ? [] : [`${approval.from} serves until you decide.`]),
-    ...block(paint.warn('New in this version'), approval.widened),
+    ...(approval.widened.length === 0 ? [] : [paint.warn('New in this version:')]),
+    ...approval.widened.map((sentence) => `  ${paint.warn('!')} ${sentence}`),
     ...permissionLines(paint, approval),
     ...toolLines(paint, approval.tools),
     ...(approval.problem === undefined ? [] : [`${paint.warn('note:')} ${approval.problem}`]),

@@ -2,9 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, rm } from 'node:fs/promises';
 import { AppError } from '../protocol/errors.ts';
 import { lockHome } from '../protocol/node/database.ts';
-import { callRoute } from '../protocol/node/http-client.ts';
 import { readOrCreateKey, type SigningKey } from '../protocol/node/keys.ts';
-import { registryApi } from '../protocol/registry-api.ts';
 import { DEFAULT_KEY } from './author-keys.ts';
 import { ensureBubblewrap } from './bubblewrap.ts';
 import type { Context } from './command.ts';
@@ -13,7 +11,7 @@ import { firstPartyArchives } from './first-party.ts';
 import { adminTokenPath, keyPath, runFilePath } from './home.ts';
 import { publishArchive } from './publish.ts';
 import { openSandbox } from './sandbox.ts';
-import { startHubHere, startRegistryHere, type Started } from './servers-here.ts';
+import { startHubHere, startRegistryHere } from './servers-here.ts';
 import type { RunFile } from './servers.ts';
 
 /** Namespaces for which the default author key may sign on the embedded registry. */
@@ -45,7 +43,7 @@ export async function startUp(
   await mkdir(home, { recursive: true, mode: 0o700 });
   await chmod(home, 0o700);
   const lock = lockHome(home);
-  const running: Started[] = [];
+  const running: { stop(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => {
     await rm(runFilePath(home), { force: true });
     // The hub first: it still talks to the registry while it ends.
@@ -59,6 +57,7 @@ export async function startUp(
     const hub = await startHubHere(context, { port: ports.hub, registry: registry.url, quiet: true });
     running.push(hub);
     const key = await readOrCreateKey(keyPath(home, DEFAULT_KEY));
+    for (const namespace of OWN_NAMESPACES) await registry.admin.registerKey(namespace, key.record);
     const own = await publishOwnSkills(context, registry.url, key);
     const urls = { hub: hub.url, registry: registry.url, mcp: hub.mcp };
     await writeFileAtomically(runFilePath(home), `${JSON.stringify({ ...urls, pid: process.pid })}\n`);
@@ -75,16 +74,6 @@ async function publishOwnSkills(
   key: SigningKey,
 ): Promise<{ skills: string[]; warnings: string[] }> {
   const token = (await readFile(adminTokenPath(context.home), 'utf8')).trim();
-  for (const namespace of OWN_NAMESPACES) {
-    const { keys } = await callRoute(registryApi.keys, { baseUrl, params: { namespace } });
-    if (keys.some(({ keyId }) => keyId === key.record.keyId)) continue;
-    await callRoute(registryApi.addKey, {
-      baseUrl,
-      token,
-      params: { namespace },
-      body: { publicKey: key.record.publicKey },
-    });
-  }
   const skills: string[] = [];
   const warnings: string[] = [];
   try {

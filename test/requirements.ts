@@ -66,6 +66,8 @@ export const REQUIREMENTS = {
   'registry.search': 'Skills are found by name, title, description, keywords and tool names, with what they may do.',
   'registry.search-rank': 'Search puts exact names first, then names that start so, then text, downloads and freshness.',
   'registry.v01': 'MCP servers are listed as the official MCP Registry API v0.1 does.',
+  'registry.crash': 'Killed at any step of a publication, a registry has all of the version or nothing, and takes it again.',
+  'registry.disk-full': 'On a full disk nothing half is kept, and everything goes on once there is room.',
   'registry.host-guard': 'A request under a foreign Host or Origin is refused.',
 
   // sandbox
@@ -115,6 +117,10 @@ export const REQUIREMENTS = {
   'call.redacts-secrets': 'The value of a secret never stays in a result or an audit record.',
   'call.result-bounded': 'A result over the bound is refused, and says what to do.',
 
+  'hub.killed-mid-call': 'No process of a skill outlives its hub by two seconds, and an open call is closed as unknown.',
+  'hub.killed-install': 'A hub killed at any step of an install has nothing half there after the restart.',
+  'hub.killed-call': 'A hub killed at any step of a call has an honest end of that call on record after the restart.',
+
   // audit
   'audit.chain': 'The audit log is one unbroken chain across restarts, and verifies whole.',
   'audit.signed-heads': 'The head of the audit log is signed at least every 256 records and at every clean stop.',
@@ -142,6 +148,10 @@ export const REQUIREMENTS = {
   'cli.publish-again': 'The same publication answers the same receipt; other bytes under a version are refused.',
   'cli.first-party': 'Berth’s own skills are there after the first start and work.',
   'cli.audit-offline': 'The audit log is verified with the hub running and with it stopped.',
+
+  'mcp.real-clients': 'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
+  'mcp.inspector': 'The MCP Inspector lists and calls in both eras.',
+  'sandbox.only-granted-files': 'A skill reads what lies in its granted folder and nothing else, by any path.',
 
   // skills
   'skills.files-inside': 'The files skill never reads or changes anything outside the granted folder.',

@@ -14,16 +14,16 @@ export const search = command({
     const { hits } = await context.registry(registryApi.search, {
       query: { ...(words === undefined ? {} : { q: words }), ...(limit === undefined ? {} : { limit }) },
     });
-    const rows = hits.map(({ name, version, description, permissions, deprecated }) => [
+    const rows = hits.map(({ name, version, description, tools, deprecated }) => [
       name,
       version,
-      permissions.can.length === 0 ? 'asks nothing' : `asks ${permissions.can.length}`,
+      [...new Set(tools.flatMap((tool) => tool.effects))].join(',') || 'instructions',
       `${deprecated === null ? '' : '(deprecated) '}${description}`,
     ]);
     return {
       data: { hits },
       text:
-        rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'PERMISSIONS', 'WHAT IT DOES'], rows),
+        rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'EFFECTS', 'WHAT IT IS'], rows),
       notes: rows.length === 0 ? ['Nothing found.'] : [],
       next: hits.slice(0, 1).map(({ name }) => `berth info ${name}`),
     };

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { command, type Context } from '../command.ts';
+import type { Up } from '../up.ts';
 
 /** `berth up` */
 export const up = command({
@@ -40,10 +41,7 @@ function eventWriter(context: Context): (event: 'stopping' | 'stopped') => void 
   };
 }
 
-function readyText(
-  context: Context,
-  { urls, firstRun, skills, warnings }: Awaited<ReturnType<typeof import('../up.ts').startUp>>,
-): string {
+function readyText(context: Context, { urls, firstRun, skills, warnings }: Up): string {
   const { paint } = context;
   return [
     `${paint.good('Berth is up.')}${firstRun ? ` Made ${context.home} with your signing key and the admin token.` : ''}`,

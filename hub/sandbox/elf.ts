@@ -12,13 +12,13 @@ export interface ElfFile {
 }
 
 const MAX_HEADERS = 128;
-const MAX_TABLE_BYTES = 4 * 1024 * 1024;
+const MAX_TABLE_BYTES = 1024 * 1024;
+const MAX_NAME_BYTES = 4096;
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const PT_INTERP = 3;
 const DT_NEEDED = 1;
 const DT_STRTAB = 5;
-const DT_STRSZ = 10;
 const DT_RPATH = 15;
 const DT_RUNPATH = 29;
 
@@ -52,7 +52,7 @@ async function parse(file: FileHandle): Promise<ElfFile | undefined> {
   }));
 
   const interp = segments.find(({ type }) => type === PT_INTERP);
-  const interpreter = interp && textAt(await bytesAt(file, interp.offset, interp.size), 0);
+  const interpreter = interp && (await nameAt(file, interp.offset));
   const machine = header.readUInt16LE(18);
   const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
   if (dynamic === undefined) return { machine, interpreter, needed: [], runPath: [] };
@@ -66,14 +66,14 @@ async function parse(file: FileHandle): Promise<ElfFile | undefined> {
   const address = valueOf(DT_STRTAB);
   const home = segments.find((one) => one.type === PT_LOAD && one.address <= address && address < one.address + one.size);
   if (home === undefined) return { machine, interpreter, needed: [], runPath: [] };
-  const names = await bytesAt(file, home.offset + address - home.address, valueOf(DT_STRSZ));
+  const start = home.offset + address - home.address;
   const textsOf = (...wanted: number[]) =>
-    tags.filter(({ tag }) => wanted.includes(tag)).map(({ value }) => textAt(names, value));
+    Promise.all(tags.filter(({ tag }) => wanted.includes(tag)).map(({ value }) => nameAt(file, start + value)));
   return {
     machine,
     interpreter,
-    needed: textsOf(DT_NEEDED),
-    runPath: textsOf(DT_RPATH, DT_RUNPATH).flatMap((text) => text.split(':')),
+    needed: await textsOf(DT_NEEDED),
+    runPath: (await textsOf(DT_RPATH, DT_RUNPATH)).flatMap((text) => text.split(':')),
   };
 }
 
@@ -84,7 +84,10 @@ async function bytesAt(file: FileHandle, position: number, length: number): Prom
   return buffer;
 }
 
-function textAt(bytes: Buffer, offset: number): string {
-  const end = bytes.indexOf(0, offset);
-  return bytes.toString('utf8', offset, end === -1 ? bytes.length : end);
+/** The table of names may be as large as it likes: only the names that count are read. */
+async function nameAt(file: FileHandle, position: number): Promise<string> {
+  const { bytesRead, buffer } = await file.read(Buffer.alloc(MAX_NAME_BYTES), 0, MAX_NAME_BYTES, position);
+  const end = buffer.subarray(0, bytesRead).indexOf(0);
+  if (end === -1) throw new RangeError('a name in the ELF file has no end');
+  return buffer.toString('utf8', 0, end);
 }

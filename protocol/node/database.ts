@@ -36,7 +36,7 @@ export async function openDatabase<Schema>(
   { migrations }: { migrations: readonly Migration[] },
 ): Promise<Database<Schema>> {
   const raw = openFile(path);
-  const query = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect({ database: raw }) });
+  const query = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect(raw) });
   try {
     await migrate(query as Kysely<unknown>, path, migrations);
   } catch (error) {
@@ -79,21 +79,33 @@ function damagedOr(error: unknown, path: string): unknown {
  * fail half-way when another process wrote in between.
  */
 class ImmediateSqliteDriver extends SqliteDriver {
+  readonly #raw: Sqlite.Database;
+
+  constructor(raw: Sqlite.Database) {
+    super({ database: raw });
+    this.#raw = raw;
+  }
+
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+
+  // SQLite itself rolls back when the disk is full; a second rollback would hide why.
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#raw.inTransaction) await super.rollbackTransaction(connection);
   }
 }
 
 class ImmediateSqliteDialect extends SqliteDialect {
   readonly #raw: Sqlite.Database;
 
-  constructor({ database }: { database: Sqlite.Database }) {
-    super({ database });
-    this.#raw = database;
+  constructor(raw: Sqlite.Database) {
+    super({ database: raw });
+    this.#raw = raw;
   }
 
   override createDriver(): ImmediateSqliteDriver {
-    return new ImmediateSqliteDriver({ database: this.#raw });
+    return new ImmediateSqliteDriver(this.#raw);
   }
 }
 

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
-import fc from 'fast-check';
+import { array, assert, constantFrom, oneof, property, string } from 'fast-check';
 import {
   ago,
   columns,
@@ -130,9 +130,9 @@ describe('plain', () => {
   it('leaves no control character in any text, and a plain text as it is', () => {
     // oxlint-disable-next-line no-control-regex
     const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
-    fc.assert(
-      fc.property(
-        fc.array(fc.oneof(fc.string(), fc.constantFrom('\u001b[', '\u001b]', '\u009b', '\u0007', '\u001bP'))),
+    assert(
+      property(
+        array(oneof(string(), constantFrom('\u001b[', '\u001b]', '\u009b', '\u0007', '\u001bP'))),
         (parts) => {
           const once = plain(parts.join(''));
           expect(once).not.toMatch(controls);

@@ -1,23 +1,32 @@
-import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { checkSkill } from '../../cli/check.ts';
 import { readSettings } from '../../cli/config.ts';
 import { initSkill } from '../../cli/init.ts';
 import { packSkill } from '../../cli/pack.ts';
 import { openSandbox } from '../../cli/sandbox.ts';
+import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
 import { readArchive } from '../../protocol/archive.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { runCli } from '../support/run-cli.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { verifies } from '../support/verifies.ts';
 
-async function driver() {
-  const settings = readSettings({ PATH: process.env['PATH'] });
-  return openSandbox({ home: await tempFolder(), settings });
-}
+// One for the file: its first use looks at the machine.
+const driver = (() => {
+  let home: string | undefined;
+  let made: SandboxDriver | undefined;
+  afterAll(() => (home === undefined ? undefined : rm(home, { recursive: true, force: true })));
+  return async (): Promise<SandboxDriver> => {
+    home ??= await mkdtemp(join(tmpdir(), 'berth-test-'));
+    made ??= openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
+    return made;
+  };
+})();
 
 /** A new skill of the node template. */
 async function newSkill(change: Record<string, unknown> = {}): Promise<string> {
@@ -68,10 +77,10 @@ describe('a new skill', () => {
 
   it('passes its own tests in the sandbox, and a broken one fails', verifies('cli.init-packs'), async () => {
     const folder = await newSkill();
-    const { tests, advice, can } = await checkSkill({ driver: await driver() }, folder);
+    const { tests, advice, tools } = await checkSkill({ driver: await driver() }, folder);
     expect(tests).toMatchObject([{ file: 'test/greeting.test.ts', passed: true }]);
     expect(advice).toEqual([]);
-    expect(can).toEqual([]);
+    expect(tools).toEqual([{ name: 'greet', effects: ['read'], answer: 'allow' }]);
     await writeFile(join(folder, 'server/greeting.ts'), `export const greeting = () => 'Goodbye!';`);
     const broken = await checkSkill({ driver: await driver() }, folder);
     expect(broken.tests).toMatchObject([{ passed: false, output: expect.stringContaining('Goodbye!') }]);
@@ -154,7 +163,10 @@ describe('pack', () => {
     ['a tool that the server does not offer', { tools: { gret: { effects: ['read'] } } }],
     [
       'a remote server',
-      { runtime: { kind: 'remote', url: 'https://example.org/mcp', protocol: '2026-07-28' } },
+      {
+        runtime: { kind: 'remote', url: 'https://example.org/mcp', protocol: '2026-07-28' },
+        permissions: { network: [{ host: 'example.org', ports: [443], reason: 'it runs there' }] },
+      },
     ],
   ])('refuses %s', async (_what, change) => {
     const tools = 'tools' in change ? {} : { tools: {} };
@@ -261,7 +273,7 @@ describe('an archive', () => {
 
       expect((await berth('keys', 'create', 'other')).code).toBe(0);
       const publicKey = join(cwd, 'other.json');
-      const [, other] = (await berth('keys', 'ls')).data<Record<string, string>[]>();
+      const [, other] = (await berth('keys', 'ls')).data() as Record<string, string>[];
       const { keyId, algorithm, publicKey: spki } = other ?? {};
       await writeFile(publicKey, JSON.stringify({ keys: [{ keyId, algorithm, publicKey: spki }] }));
       const stranger = await berth('verify', 'hello.tgz', '--keys', publicKey);

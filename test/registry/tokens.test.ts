@@ -1,16 +1,15 @@
-import { stat } from 'node:fs/promises';
-import { rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { createKey } from '../../protocol/node/keys.ts';
 import { createToken } from '../../protocol/node/tokens.ts';
 import { registryApi } from '../../protocol/registry-api.ts';
+import { callerOf } from '../../registry/tokens.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { publishTo, testRegistry, type TestRegistry } from '../support/registry.ts';
 import { skillPackage } from '../support/skill-package.ts';
 import { verifies } from '../support/verifies.ts';
-import { callerOf } from '../../registry/tokens.ts';
 
 const api = registryApi;
 
@@ -54,7 +53,6 @@ describe('a publisher token', () => {
     const registry = await testRegistry();
     const { token } = await tokenFor(registry, { namespaces: ['com.acme'] });
     await registry.stop();
-    const { readdir, readFile } = await import('node:fs/promises');
     const folder = join(registry.folder, 'registry');
     for (const name of await readdir(folder)) {
       if ((await stat(join(folder, name))).isFile()) {

@@ -136,7 +136,7 @@ function route(skills: ReadonlyMap<string, RunnableSkill>, scope: Scope, params:
   const [first] = skills.values();
   const one = [...skills.values()].find((skill) => scope.kind === 'skill' && scope.name === skill.name);
   const ref = params['ref'] as { name?: string } | undefined;
-  const exposed = String((params['name'] as string | undefined) ?? ref?.name ?? '');
+  const exposed = (params['name'] as string | undefined) ?? ref?.name ?? '';
   const [alias = '', bare = exposed] = scope.kind === 'all' ? exposed.split('__') : ['', exposed];
   const skill = one ?? skills.get(alias) ?? first;
   if (skill === undefined) throw new Error('There is no skill.');

@@ -70,8 +70,9 @@ async function eachRecord(
         try {
           work();
         } catch (error) {
-          parser.abort();
+          // First of all: an abort calls `complete`, and what settles first counts.
           reject(error);
+          parser.abort();
         }
       };
       Papa.parse<string[], NodeJS.ReadableStream>(stream, {

@@ -1,0 +1,46 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { McpServer } from '@modelcontextprotocol/server';
+import { serveStdio } from '@modelcontextprotocol/server/stdio';
+import { z } from 'zod';
+
+const text = (said: string) => ({ content: [{ type: 'text' as const, text: said }] });
+
+serveStdio(() => {
+  const server = new McpServer({ name: 'probe', version: '1.0.0' });
+  server.registerTool(
+    'raw_read',
+    { description: 'Reads any path, asking nobody', inputSchema: z.object({ path: z.string() }) },
+    ({ path }) => {
+      try {
+        return text(`read: ${readFileSync(path, 'utf8').slice(0, 200)}`);
+      } catch (error) {
+        return text(`refused: ${(error as NodeJS.ErrnoException).code}`);
+      }
+    },
+  );
+  server.registerTool(
+    'count',
+    { description: 'Counts aloud', inputSchema: z.object({ to: z.number().int() }) },
+    async ({ to }, { mcpReq }) => {
+      const { _meta: { progressToken } = {} } = mcpReq;
+      for (let progress = 1; progress <= to && progressToken !== undefined; progress += 1) {
+        await mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress, total: to } });
+      }
+      return text(`counted to ${to}`);
+    },
+  );
+  server.registerTool(
+    'wait',
+    { description: 'Waits until it is cancelled', inputSchema: z.object({ note: z.string() }) },
+    ({ note }, { mcpReq }) => {
+      writeFileSync(`/workspace/${note}.waiting`, '');
+      return new Promise((_resolve, reject) => {
+        mcpReq.signal.addEventListener('abort', () => {
+          writeFileSync(`/workspace/${note}.cancelled`, '');
+          reject(new Error('cancelled'));
+        });
+      });
+    },
+  );
+  return server;
+});

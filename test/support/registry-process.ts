@@ -1,0 +1,86 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { build } from 'esbuild';
+import { onTestFinished } from 'vitest';
+import type { NamespaceKey } from '../../registry/store/store.ts';
+
+/** A registry in a process of its own. */
+export interface RegistryProcess {
+  url: string;
+  /** The next event that has the field; the events before it are dropped. */
+  event(field: string): Promise<Record<string, unknown>>;
+  /** Asks the process for something and waits until it is done. */
+  tell(order: 'fill' | 'free' | 'list'): Promise<{ incoming: string[] }>;
+  /** Ends it as a power cut would: SIGKILL, nothing flushed by the process. */
+  kill(): Promise<void>;
+}
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** Makes the program runnable, beside our dependencies, which stay outside of it. */
+export async function bundleRegistryProgram(): Promise<string> {
+  const folder = join(ROOT, 'node_modules', '.cache', 'berth-test');
+  await mkdir(folder, { recursive: true });
+  const outfile = join(folder, `registry-program-${process.pid}.mjs`);
+  const entry = join(ROOT, 'test', 'support', 'registry-program.ts');
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'error',
+  });
+  return outfile;
+}
+
+/** Starts the program; with `diskBytes` its data folder is a file system of that size. */
+export async function startRegistryProcess(
+  program: string,
+  options: { config: { dataDir: string; [key: string]: unknown }; keys: NamespaceKey[]; pauseAt?: string },
+  { diskBytes }: { diskBytes?: number } = {},
+): Promise<RegistryProcess> {
+  const command = [process.execPath, program, JSON.stringify(options)];
+  const child =
+    diskBytes === undefined ? start(command) : start(onSmallDisk(command, options.config.dataDir, diskBytes));
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  const exited = once(child, 'exit');
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await exited;
+  };
+  onTestFinished(kill);
+  const event = async (field: string) => {
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`The registry process ended before it said "${field}".`);
+      const said = JSON.parse(value) as Record<string, unknown>;
+      if (field in said) return said;
+    }
+  };
+  const { url } = await event('url');
+  return {
+    url: String(url),
+    event,
+    kill,
+    tell: async (order) => {
+      child.stdin!.write(`${order}\n`);
+      return (await event('done')) as { incoming: string[] };
+    },
+  };
+}
+
+function start([program = '', ...args]: string[]): ChildProcess {
+  return spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+}
+
+/** In a mount namespace of its own, so it works without being root and nothing is left mounted. */
+function onSmallDisk(command: string[], folder: string, bytes: number): string[] {
+  const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
+  const script = `mount -t tmpfs -o size=${bytes} tmpfs "$0" && exec "$@"`;
+  return ['unshare', ...asRoot, '--mount', '--', 'sh', '-c', script, folder, ...command];
+}
