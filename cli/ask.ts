@@ -17,7 +17,7 @@ export async function askAboutProposal(
   said: Acceptance,
 ): Promise<Decision> {
   const clack = await import('@clack/prompts');
-  const streams = { output: context.stderr, signal: context.signal };
+  const streams = { input: context.stdin, output: context.stderr, signal: context.signal };
   const needed: Acceptance = { ...said };
 
   for (const need of approval.needs) {

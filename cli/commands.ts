@@ -18,6 +18,8 @@ import { init } from './commands/init.ts';
 import { install } from './commands/install.ts';
 import { keysCreate } from './commands/keys/create.ts';
 import { keysLs } from './commands/keys/ls.ts';
+import { keysRegister } from './commands/keys/register.ts';
+import { keysRetire } from './commands/keys/retire.ts';
 import { list } from './commands/list.ts';
 import { login } from './commands/login.ts';
 import { overview } from './commands/overview.ts';
@@ -67,6 +69,8 @@ export const COMMANDS: readonly Command[] = [
   login,
   keysCreate,
   keysLs,
+  keysRegister,
+  keysRetire,
   tokensAdd,
   tokensLs,
   tokensRm,

@@ -55,7 +55,7 @@ function defaultHome(dataHome: string | undefined): string {
 }
 
 /** A registry's URL, checked and without a trailing slash. `said` names where it was said. */
-export function registryUrl(text: string, said: string): string {
+function registryUrl(text: string, said: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.username !== '') {
     throw new AppError('config-invalid', {
@@ -67,7 +67,7 @@ export function registryUrl(text: string, said: string): string {
 }
 
 /** A hub's admin address. Only the Unix socket answers an admin; a URL is refused with the reason. */
-export function hubAddress(text: string, said: string): string {
+function hubAddress(text: string, said: string): string {
   if (text.startsWith('unix:/')) return text;
   throw new AppError('config-invalid', {
     detail: `${said} is not the address of a hub's admin socket.`,

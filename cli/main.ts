@@ -91,8 +91,19 @@ export async function run(terminal: Terminal): Promise<number> {
     if (error instanceof Interrupted) return INTERRUPTED;
     if (!(error instanceof AppError) && env['BERTH_DEBUG'])
       stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
-    return showError(screen, asAppError(error));
+    return showError(screen, shownError(error));
   }
+}
+
+/** Any failure in words. A server hides the cause of a bug from its clients; here it is the person's own machine. */
+function shownError(error: unknown): AppError {
+  const known = asAppError(error);
+  if (known.code !== 'internal' || error instanceof AppError) return known;
+  return new AppError('internal', {
+    detail: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+    hint: 'If this looks like a fault of Berth, run it again with BERTH_DEBUG=1 and report what it prints.',
+    cause: error,
+  });
 }
 
 class Interrupted extends Error {}

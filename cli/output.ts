@@ -17,7 +17,7 @@ export type Envelope =
   | { ok: true; data: unknown; warnings: readonly string[] }
   | { ok: false; error: ErrorView };
 
-export interface ErrorView {
+interface ErrorView {
   code: ErrorCode;
   title: string;
   detail: string;
@@ -64,7 +64,7 @@ export function showError(screen: Screen, error: AppError): number {
 }
 
 /** An error as `--json` shows it: its own words and what it carries. */
-export function errorView(error: AppError): ErrorView {
+function errorView(error: AppError): ErrorView {
   return {
     ...error.data,
     code: error.code,
@@ -183,7 +183,7 @@ export function columns(
 }
 
 /** Breaks text at blanks so that no line is longer than `width`, unless one word is. */
-export function wrap(text: string, width: number): string[] {
+function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(/\s+/)) {
@@ -195,6 +195,11 @@ export function wrap(text: string, width: number): string[] {
     }
   }
   return line === '' ? lines : [...lines, line];
+}
+
+/** `1 tool`, `2 tools`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 /** How long ago, for people; JSON keeps the time itself. */

@@ -70,7 +70,7 @@ interface Source {
 }
 
 /** Reads and checks the manifest of a project. */
-export async function readManifest(project: string): Promise<Source> {
+async function readManifest(project: string): Promise<Source> {
   const path = join(project, MANIFEST);
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined || !found.isFile() || found.size > MANIFEST_MAX_BYTES) {

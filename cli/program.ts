@@ -9,7 +9,7 @@ export type Invocation =
   | { help: string };
 
 /** Options that every command takes. `--json` is read from the command line before it is parsed. */
-export const GLOBAL_OPTIONS: readonly { flags: string; about: string }[] = [
+const GLOBAL_OPTIONS: readonly { flags: string; about: string }[] = [
   { flags: '--json', about: 'answer with one JSON object on stdout' },
   { flags: '--home <DIR>', about: "Berth's home (BERTH_HOME)" },
   { flags: '--registry <URL>', about: 'another registry (BERTH_REGISTRY)' },

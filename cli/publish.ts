@@ -82,11 +82,17 @@ async function registerKey(
 ): Promise<void> {
   const { keys } = await callRoute(registryApi.keys, { baseUrl: registry.baseUrl, params: { namespace } });
   if (keys.some(({ keyId }) => keyId === record.keyId)) return;
-  await callRoute(registryApi.addKey, {
-    ...registry,
-    params: { namespace },
-    body: { publicKey: record.publicKey },
-  });
+  try {
+    const body = { publicKey: record.publicKey };
+    await callRoute(registryApi.addKey, { ...registry, params: { namespace }, body });
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'forbidden') throw error;
+    throw new AppError('signer-not-allowed', {
+      detail: `The key ${record.keyId} may not sign for ${namespace} yet, and others may: only an admin can add it.`,
+      hint: `An admin of the registry runs: berth keys register ${namespace} --public-key ${record.publicKey}`,
+      cause: error,
+    });
+  }
 }
 
 async function isPublished(baseUrl: string, { manifest, digest }: PackageClaims): Promise<boolean> {

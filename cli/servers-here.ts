@@ -37,7 +37,9 @@ export async function startRegistryHere(context: Context, options: ServerOptions
       ...(options.port === undefined ? {} : { port: options.port }),
     },
   });
-  return startRegistry(config, { log: createLogger({ level: config.logLevel, name: 'registry' }) });
+  return startRegistry(config, {
+    log: createLogger({ level: config.logLevel, name: 'registry', destination: context.stderr }),
+  });
 }
 
 /**
@@ -64,7 +66,7 @@ export async function startHubHere(
   });
   const lock = lockHome(hubDir(home));
   try {
-    const log = createLogger({ level: config.logLevel, name: 'hub' });
+    const log = createLogger({ level: config.logLevel, name: 'hub', destination: context.stderr });
     const hub = await startHub(config, { log, version: berthVersion() });
     return { ...hub, stop: () => hub.stop().finally(() => lock.release()) };
   } catch (error) {

@@ -9,6 +9,7 @@ import type { Context } from './command.ts';
 import { writeFileAtomically } from './credentials.ts';
 import { firstPartyArchives } from './first-party.ts';
 import { adminTokenPath, keyPath, runFilePath } from './home.ts';
+import { claimsOf } from './package-claims.ts';
 import { publishArchive } from './publish.ts';
 import { openSandbox } from './sandbox.ts';
 import { startHubHere, startRegistryHere } from './servers-here.ts';
@@ -78,9 +79,10 @@ async function publishOwnSkills(
   const warnings: string[] = [];
   try {
     for (const archive of await firstPartyArchives(() => openSandbox(context))) {
+      const { manifest } = await claimsOf(archive);
+      skills.push(`${manifest.name}@${manifest.version}`);
       try {
-        const { name, version } = await publishArchive({ registry: { baseUrl, token } }, archive, { key });
-        skills.push(`${name}@${version}`);
+        await publishArchive({ registry: { baseUrl, token } }, archive, { key });
       } catch (error) {
         // A build of changed sources under an old version: the published one stays what it is.
         if (!(error instanceof AppError) || error.code !== 'version-exists') throw error;

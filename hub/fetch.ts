@@ -1,10 +1,10 @@
 import { readArchive } from '../protocol/archive.ts';
-import { canonicalJson, digestOf } from '../protocol/canonical.ts';
+import { digestOf } from '../protocol/canonical.ts';
 import { AppError } from '../protocol/errors.ts';
-import { type Manifest, parseManifest } from '../protocol/manifest.ts';
-import { normalise, permissionsDigest } from '../protocol/permissions.ts';
-import { purlOf, type Receipt, type Statement, verifyBundle, verifyReceipt } from '../protocol/provenance.ts';
-import { diffSurface, type Surface, surfaceDigest, surfaceSchema } from '../protocol/surface.ts';
+import type { Manifest } from '../protocol/manifest.ts';
+import { readPackage, requireStatementOf } from '../protocol/package.ts';
+import { purlOf, type Receipt, verifyBundle, verifyReceipt } from '../protocol/provenance.ts';
+import { diffSurface, type Surface } from '../protocol/surface.ts';
 import { refuseUnusableSchemas } from './arguments.ts';
 import { type FileDigests, unpack } from './packages.ts';
 import type { HubPaths } from './paths.ts';
@@ -50,8 +50,9 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
   refuseForeignReceipt(receipt, { name, version, digest, signer: proof.signer });
 
   const archive = await archiveBytes(parts.registry, digest);
-  const { manifest, surface } = await readClaims(archive, proof.statement, { name, version });
-  const { files } = proof.statement.predicate;
+  const found = await readPackage(chunksOf(archive));
+  requireStatementOf(proof.statement, found);
+  const { manifest, surface, files } = found;
   const packageDir = await unpack(parts.paths, digest, readArchive(chunksOf(archive)), files);
   refuseUnusableSchemas(surface);
   refuseOtherSurface(await parts.capture(packageDir, manifest, Object.keys(files)), surface, manifest);
@@ -102,57 +103,6 @@ async function archiveBytes(registry: RegistryClient, digest: string): Promise<B
     detail: `The registry sent ${digestOf(bytes)} instead of ${digest}.`,
     hint: 'Try again; if it happens twice, the registry’s storage is damaged.',
   });
-}
-
-/** Manifest and surface as packed, each equal to what the statement says. */
-async function readClaims(
-  archive: Buffer,
-  statement: Statement,
-  expected: { name: string; version: string },
-): Promise<{ manifest: Manifest; surface: Surface }> {
-  const texts = new Map<string, Uint8Array>();
-  for await (const file of readArchive(chunksOf(archive))) {
-    if (file.path === 'skill.json' || file.path === 'surface.json') texts.set(file.path, file.bytes);
-  }
-  const manifestBytes = texts.get('skill.json');
-  const surfaceBytes = texts.get('surface.json');
-  if (manifestBytes === undefined || surfaceBytes === undefined) {
-    throw new AppError('archive-incomplete', { detail: 'The archive lacks skill.json or surface.json.' });
-  }
-  const manifest = parseManifest(manifestBytes);
-  const surface = parsedSurface(surfaceBytes);
-  const { predicate } = statement;
-  const claims = [
-    ['the name', manifest.name, expected.name],
-    ['the version', manifest.version, expected.version],
-    [
-      'the manifest',
-      digestOf(canonicalJson(JSON.parse(Buffer.from(manifestBytes).toString('utf8')))),
-      predicate.manifestDigest,
-    ],
-    ['the permissions', permissionsDigest(normalise(manifest.permissions)), predicate.permissionsDigest],
-    ['the surface', surfaceDigest(surface), predicate.surfaceDigest],
-  ] as const;
-  const wrong = claims.find(([, found, signed]) => found !== signed);
-  if (wrong !== undefined) {
-    throw new AppError('statement-mismatch', {
-      detail: `The package does not hold what was signed: ${wrong[0]} is ${wrong[1]}, the statement says ${wrong[2]}.`,
-      hint: 'Do not install this package; tell its author.',
-    });
-  }
-  return { manifest, surface };
-}
-
-function parsedSurface(bytes: Uint8Array): Surface {
-  try {
-    return surfaceSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
-  } catch (error) {
-    throw new AppError('statement-mismatch', {
-      detail: 'The surface.json of the package cannot be read.',
-      hint: 'Do not install it; tell its author to pack it again.',
-      cause: error,
-    });
-  }
 }
 
 function refuseOtherSurface(captured: Surface, signed: Surface, manifest: Manifest): void {

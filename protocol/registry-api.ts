@@ -10,9 +10,9 @@ import { versionSchema } from './version.ts';
 export const PUBLISH_BODY_MAX_BYTES = 8 * 1_048_576;
 
 /** What a search answers at most at once. */
-export const SEARCH_MAX_HITS = 50;
+const SEARCH_MAX_HITS = 50;
 /** What a page of `/v0.1/servers` holds at most. */
-export const SERVERS_MAX_PAGE = 100;
+const SERVERS_MAX_PAGE = 100;
 
 const time = z.iso.datetime({ precision: 3 });
 const jsonObject = z.record(z.string(), z.json());
@@ -21,7 +21,7 @@ const sentence = z.string().max(500);
 const isNamespace = (text: string) => nameSchema.safeParse(`${text}/x`).success;
 const namespace = z.string().refine(isNamespace, 'must be a namespace, such as com.acme');
 /** A namespace, or all below one: `local.*` covers every namespace that starts with `local.`. */
-export const namespacePatternSchema = z
+const namespacePatternSchema = z
   .string()
   .refine((text) => isNamespace(text.replace(/\.\*$/, '.x')), 'must be a namespace, or one that ends in .*');
 
@@ -42,7 +42,7 @@ const toolSummary = z.object({
 });
 
 /** A skill's permissions as sentences for people. */
-export const permissionSentencesSchema = z.object({
+const permissionSentencesSchema = z.object({
   can: z.array(z.string()),
   cannot: z.array(z.string()),
   asksFirst: z.array(z.string()),
@@ -67,7 +67,7 @@ const versionSummary = z.object({
 });
 
 /** One version with all that a hub needs to verify it, but for the archive itself. */
-export const versionReplySchema = z.object({
+const versionReplySchema = z.object({
   name: nameSchema,
   version: versionSchema,
   /** Of the archive; its bytes are at `/v1/blobs/sha256/<hex>`. */

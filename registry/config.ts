@@ -44,7 +44,7 @@ export const registryConfigSchema = z.strictObject({
 export type RegistryConfig = z.output<typeof registryConfigSchema>;
 
 /** Environment variables of a registry start so. */
-export const REGISTRY_ENV_PREFIX = 'BERTH_REGISTRY_';
+const REGISTRY_ENV_PREFIX = 'BERTH_REGISTRY_';
 
 /** The settings of a registry from file, environment and command line; `config-invalid` when wrong. */
 export function loadRegistryConfig(sources: Omit<ConfigSources, 'prefix'>): Promise<RegistryConfig> {

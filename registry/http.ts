@@ -10,6 +10,7 @@ import type { Route } from '../protocol/route.ts';
 import { sendBlob } from './blob-reply.ts';
 import type { Blobs } from './blobs/blobs.ts';
 import type { RegistryConfig } from './config.ts';
+import { gate } from './gate.ts';
 import { addKey, keysFor, retireKey, type Caller } from './names.ts';
 import { openApiOf } from './openapi.ts';
 import { publish } from './publish.ts';
@@ -23,6 +24,9 @@ import type { Store } from './store/store.ts';
 import { addToken, callerOf, listTokens, removeToken, whoami } from './tokens.ts';
 import type { Usage } from './usage.ts';
 import { deprecate, unyank, yank } from './yank.ts';
+
+/** Archives read at the same time; each may hold one file of 50 MB in memory. */
+const MAX_PUBLISHING = 4;
 
 export interface HttpDeps {
   store: Store;
@@ -46,6 +50,7 @@ export function registryApp(deps: HttpDeps, config: RegistryConfig): Express {
   });
   const { open, guarded } = doors(app, deps, config);
   const api = registryApi;
+  const publishing = gate(MAX_PUBLISHING);
   const nameOf = ({ namespace, name }: { namespace: string; name: string }) => `${namespace}/${name}`;
   const whichOf = (params: { namespace: string; name: string; version: string }) => ({
     name: nameOf(params),
@@ -62,11 +67,9 @@ export function registryApp(deps: HttpDeps, config: RegistryConfig): Express {
     return { digest, size };
   });
   open(api.blob, (call) => sendBlob(deps, `sha256:${call.params.hex}`, call));
-  guarded(
-    api.publish,
-    ({ caller, body }) => publish(deps, caller, { archive: body.archive, bundle: body.bundle }),
-    { bodyBytes: PUBLISH_BODY_MAX_BYTES },
-  );
+  guarded(api.publish, ({ caller, body }) => publishing.run(() => publish(deps, caller, body)), {
+    bodyBytes: PUBLISH_BODY_MAX_BYTES,
+  });
 
   open(api.search, async ({ query }) => ({ hits: (await search(deps, query)).map(searchHit) }));
   open(api.resolve, async ({ query }) => versionReply(await resolve(deps, query.name, query.range)));

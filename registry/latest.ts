@@ -5,7 +5,7 @@ import type { Change } from './store/store.ts';
  * The version that stands for a skill: the highest release that isn't yanked, else the highest
  * pre-release, else none. Expects the newest version number first.
  */
-export function latestOf(versions: readonly { version: string; yanked: boolean }[]): string | undefined {
+function latestOf(versions: readonly { version: string; yanked: boolean }[]): string | undefined {
   return resolveVersion(versions, '*') ?? versions.find(({ yanked }) => !yanked)?.version;
 }
 

@@ -1,3 +1,4 @@
+import { type Package, requireStatementOf } from '../protocol/package.ts';
 import type { Digest } from '../protocol/canonical.ts';
 import { AppError } from '../protocol/errors.ts';
 import { publishEntry } from '../protocol/log.ts';
@@ -8,7 +9,7 @@ import type { Blobs } from './blobs/blobs.ts';
 import { showLatest } from './latest.ts';
 import { appendEntry } from './log/log.ts';
 import { claimNamespace, keysFor, requirePublisher, type Caller } from './names.ts';
-import { readPackage, requireStatementOf, type Package } from './package.ts';
+import { readStoredPackage } from './stored-package.ts';
 import type { RegistrySigner } from './signing/signing.ts';
 import type { Change, JsonObject, Store, ToolSummary, VersionRecord } from './store/store.ts';
 
@@ -36,7 +37,7 @@ export async function publish(
   caller: Caller,
   { archive, bundle }: { archive: Digest; bundle: JsonObject },
 ): Promise<Published> {
-  const found = await readPackage({ blobs }, archive);
+  const found = await readStoredPackage({ blobs }, archive);
   const { name, version } = found.manifest;
   const { namespace } = splitName(name);
   requirePublisher(caller, namespace);

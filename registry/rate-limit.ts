@@ -1,13 +1,13 @@
 import { AppError } from '../protocol/errors.ts';
 
 /** Tokens a minute, and how many may be saved up. */
-export interface BucketSize {
+interface BucketSize {
   perMinute: number;
   burst: number;
 }
 
 /** What a request finds in its bucket, for the `RateLimit-*` headers. */
-export interface RateState {
+interface RateState {
   limit: number;
   remaining: number;
   /** Seconds until the bucket is full again. */

@@ -25,7 +25,7 @@ async function matching(store: Pick<Store, 'search' | 'named'>, asked: string): 
 }
 
 /** The words of a question, without anything a search engine could take for syntax. */
-export function wordsOf(text: string): string[] {
+function wordsOf(text: string): string[] {
   return (text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).slice(0, MAX_WORDS);
 }
 

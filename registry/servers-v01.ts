@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { AppError } from '../protocol/errors.ts';
-import { parseManifest } from '../protocol/manifest.ts';
 import { hexOf } from './paths.ts';
 import { skillNotFound, versionNotFound } from './resolve.ts';
 import type { JsonObject, ServerCursor, ServerRow, Store } from './store/store.ts';
@@ -76,8 +75,16 @@ export async function serverVersion(
   return serverResponse(row, baseUrl);
 }
 
+/** What is shown of a manifest; not all its rules, which may have grown since it was published. */
+const shownManifest = z.object({
+  title: z.string(),
+  description: z.string(),
+  repository: z.object({ url: z.url(), subfolder: z.string().optional() }).optional(),
+  runtime: z.object({ kind: z.string(), url: z.string().optional() }),
+});
+
 function serverResponse({ record, isLatest }: ServerRow, baseUrl: string): ServerResponse {
-  const manifest = parseManifest(JSON.stringify(record.manifest));
+  const manifest = shownManifest.parse(record.manifest);
   const archive = `${baseUrl}/v1/blobs/sha256/${hexOf(record.digest)}`;
   const { runtime, repository } = manifest;
   return {

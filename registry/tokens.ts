@@ -6,7 +6,7 @@ import { requireAdmin, type Caller } from './names.ts';
 import type { Store, TokenRow } from './store/store.ts';
 
 /** The token of the home's `admin.token` file goes by this id; it comes and goes with the file. */
-export const HOME_TOKEN_ID = 'home';
+const HOME_TOKEN_ID = 'home';
 
 const DAY_MS = 86_400_000;
 

@@ -4,7 +4,8 @@
  */
 export const REQUIREMENTS = {
   // manifest, permissions, surface
-  'manifest.faults': 'A manifest that is not valid is answered with every fault, each with its path and remedy.',
+  'manifest.faults':
+    'A manifest that is not valid is answered with every fault, each with its path and remedy.',
   'manifest.one-meaning': 'A manifest means the same to every reader; doubtful spellings are refused.',
   'manifest.tight': 'A manifest cannot ask for what would undo the sandbox: odd paths, hosts or variables.',
   'manifest.schema-fresh': 'The JSON Schema for editors is the one that Berth reads manifests with.',
@@ -12,11 +13,15 @@ export const REQUIREMENTS = {
   'permissions.diff': 'The difference of two sets of permissions is empty exactly when they allow the same.',
   'permissions.sentences': 'Permissions read as plain sentences, and each can be left out by its id.',
   'permissions.paths-inside': 'A granted folder never stands for a place outside of what the admin named.',
-  'effects.author-raises': 'Silence about a tool means the worst; hints add to what was declared and never take off.',
-  'effects.bounded': 'What permissions make impossible is no effect; more permissions never mean fewer effects.',
-  'surface.change-named': 'Whatever changes of what a skill says changes its digest, and is named by its path.',
+  'effects.author-raises':
+    'Silence about a tool means the worst; hints add to what was declared and never take off.',
+  'effects.bounded':
+    'What permissions make impossible is no effect; more permissions never mean fewer effects.',
+  'surface.change-named':
+    'Whatever changes of what a skill says changes its digest, and is named by its path.',
   'surface.bounded': 'A surface from a hostile skill is refused when it is too big, too deep or ambiguous.',
-  'version.resolve': 'A range resolves to the highest release that is not yanked; pre-releases only when asked for.',
+  'version.resolve':
+    'A range resolves to the highest release that is not yanked; pre-releases only when asked for.',
   'policy.strictest': 'Deny beats ask, ask beats allow, and where nobody decides the answer is deny.',
 
   // archive, provenance, log, canonical JSON
@@ -33,14 +38,18 @@ export const REQUIREMENTS = {
   'log.stock-verifier': 'A log entry of a publication is one that stock Sigstore verifiers accept.',
 
   // registry
-  'registry.errors': 'An unexpected fault answers with an id and nothing else; the log has the fault under that id.',
-  'registry.bounds': 'Bodies that are too large, too deep, malformed or not asked for are refused before they are used.',
+  'registry.errors':
+    'An unexpected fault answers with an id and nothing else; the log has the fault under that id.',
+  'registry.bounds':
+    'Bodies that are too large, too deep, malformed or not asked for are refused before they are used.',
   'registry.data-newer': 'A database that a newer version has changed is refused, not touched.',
   'registry.home-lock': 'A home has one process at a time; a killed process leaves nothing to clean.',
-  'registry.config': 'Broken configuration stops the start and names key, source, value (never a secret) and remedy.',
+  'registry.config':
+    'Broken configuration stops the start and names key, source, value (never a secret) and remedy.',
   'registry.keys-kept': 'A private key is never overwritten.',
   'registry.tokens-secret': 'A token never reaches a log.',
-  'registry.publish': 'A package signed with Ed25519 or P-256 is published with a receipt that anybody can verify.',
+  'registry.publish':
+    'A package signed with Ed25519 or P-256 is published with a receipt that anybody can verify.',
   'registry.same-receipt': 'The same archive under the same version again answers the first receipt.',
   'registry.version-exists': 'A published version never gets other bytes.',
   'registry.race': 'Of publishers that race for one version, one archive wins and the others learn of it.',
@@ -51,36 +60,60 @@ export const REQUIREMENTS = {
   'registry.no-file-host': 'An archive that no published version refers to is not served.',
   'registry.blob': 'Archives are served with Range, ETag and immutable caching.',
   'registry.downloads': 'Downloads are counted across restarts.',
-  'registry.log': 'Every publication and change is in the log, under a signed head that is the root of all entries.',
+  'registry.log':
+    'Every publication and change is in the log, under a signed head that is the root of all entries.',
   'registry.log-checked': 'A registry whose log was altered does not start.',
-  'registry.immutable': 'Published versions, log and audit rows cannot be changed or removed in the database.',
+  'registry.immutable':
+    'Published versions, log and audit rows cannot be changed or removed in the database.',
   'registry.openapi': 'The published contract holds exactly the addresses that the registry answers.',
   'registry.rate-limit': 'Addresses and tokens have rates of their own, and a refusal says how long to wait.',
-  'registry.tokens': 'A token is shown once, kept as a hash, and refused when it is wrong, expired or removed.',
+  'registry.tokens':
+    'A token is shown once, kept as a hash, and refused when it is wrong, expired or removed.',
   'registry.tokens-scoped': 'A token publishes and yanks in its namespaces only.',
   'registry.home-token': 'The admin token of a home is the one in its file, and no older one.',
-  'registry.keys': 'The first key of a namespace comes from whoever may publish there, every further one from an admin.',
+  'registry.keys':
+    'The first key of a namespace comes from whoever may publish there, every further one from an admin.',
   'registry.resolve': 'A range resolves to the highest release in it, to a pre-release only when asked.',
   'registry.yank': 'A yanked version is neither resolved nor found, and can be put back.',
   'registry.deprecate': 'A deprecated version is warned about and still resolved.',
-  'registry.search': 'Skills are found by name, title, description, keywords and tool names, with what they may do.',
-  'registry.search-rank': 'Search puts exact names first, then names that start so, then text, downloads and freshness.',
+  'registry.search':
+    'Skills are found by name, title, description, keywords and tool names, with what they may do.',
+  'registry.search-rank':
+    'Search puts exact names first, then names that start so, then text, downloads and freshness.',
   'registry.v01': 'MCP servers are listed as the official MCP Registry API v0.1 does.',
-  'registry.crash': 'Killed at any step of a publication, a registry has all of the version or nothing, and takes it again.',
+  'registry.crash':
+    'Killed at any step of a publication, a registry has all of the version or nothing, and takes it again.',
   'registry.disk-full': 'On a full disk nothing half is kept, and everything goes on once there is room.',
   'registry.host-guard': 'A request under a foreign Host or Origin is refused.',
 
   // sandbox
+  'sandbox.nothing-ungranted': 'A skill sees and changes nothing outside of its package, its scratch space and its grants.',
+  'sandbox.no-programs': 'A skill finds no program but its runtime and those that were granted.',
+  'sandbox.environment': 'A skill gets the environment of its plan; none of the hub’s is readable to it.',
+  'sandbox.unprivileged': 'A skill has no capability, cannot gain one, and its system calls are filtered.',
+  'sandbox.no-network': 'A skill without a network grant reaches no network, not even the host’s loopback.',
+  'sandbox.descriptors': 'A skill inherits its three pipes and no other descriptor.',
+  'sandbox.account': 'A skill runs as an unprivileged account; only a folder that root alone may use keeps root’s ownership.',
+  'sandbox.system-calls': 'System calls that reach other processes, key rings, namespaces or the kernel itself are refused.',
+  'sandbox.limits': 'Memory, processes, open files and scratch space of a skill are bounded.',
+  'sandbox.no-orphans': 'When a skill is ended, or its hub killed, no process of it remains.',
+  'sandbox.data-apart': 'One skill’s data folder is not there for another.',
+  'sandbox.fails-closed': 'Without a usable sandbox, or with a grant it cannot enforce, nothing runs.',
+  'sandbox.mounts': 'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
+  'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
 
   // runner
   'runner.single-flight': 'However many calls wait for a skill, it is started once.',
   'runner.per-user': 'Two users never share a process of a skill.',
-  'runner.cancel': 'A cancelled call is cancelled in the skill, too; a skill that then shows no life is ended.',
+  'runner.cancel':
+    'A cancelled call is cancelled in the skill, too; a skill that then shows no life is ended.',
   'runner.idle-stop': 'A skill that nobody calls is ended after a while.',
   'runner.cap': 'Running skills are bounded: an idle one makes room, a working one never does.',
-  'runner.epoch': 'What may be done no longer is done by no process that is still allowed it: changed grants drain old children.',
+  'runner.epoch':
+    'What may be done no longer is done by no process that is still allowed it: changed grants drain old children.',
   'runner.close': 'When the hub ends, no process of any skill is left.',
-  'runner.surface': 'A skill that no longer says what was approved is ended, and the differences are reported.',
+  'runner.surface':
+    'A skill that no longer says what was approved is ended, and the differences are reported.',
   'runner.hang': 'A hung skill is timed out and ended; the next call works.',
   'runner.start-deadline': 'A skill that does not get ready in time is ended.',
   'runner.crash': 'A crash fails the calls in flight at once; the next call works.',
@@ -90,14 +123,18 @@ export const REQUIREMENTS = {
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
 
   // mcp endpoint
-  'mcp.clients': 'Clients of both SDKs and both protocol eras list, call, get progress and cancel on the same address.',
-  'mcp.cancel': 'A client that cancels, or goes away in the middle of a 2026-07-28 request, cancels in the skill.',
-  'mcp.errors': 'A fault of the request is a JSON-RPC error; a call that only failed is a result that a model can act on.',
+  'mcp.clients':
+    'Clients of both SDKs and both protocol eras list, call, get progress and cancel on the same address.',
+  'mcp.cancel':
+    'A client that cancels, or goes away in the middle of a 2026-07-28 request, cancels in the skill.',
+  'mcp.errors':
+    'A fault of the request is a JSON-RPC error; a call that only failed is a result that a model can act on.',
   'mcp.no-self-approval': 'No error that reaches an agent helps it to approve its own call.',
   'mcp.token': 'Nothing answers without a token that is known and has not expired.',
   'mcp.dns-rebinding': 'A foreign Host or Origin reaches nothing.',
   'mcp.bounds': 'Bodies that are too large, too deep or no JSON are refused.',
-  'mcp.sessions': 'A session belongs to one client at one door, ends when told to, and does not stay for ever.',
+  'mcp.sessions':
+    'A session belongs to one client at one door, ends when told to, and does not stay for ever.',
   'mcp.changes': 'A client is told that a list changed when its own view changed, and never of others.',
   'mcp.headers': 'Mcp headers that say something else than the body are refused.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
@@ -107,63 +144,103 @@ export const REQUIREMENTS = {
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
   'catalog.resource-collision': 'A resource URI offered by two skills belongs to the one installed first.',
+  'install.serves': 'A skill serves only after its proposal was approved, and a settled proposal cannot be answered again.',
+  'install.needs': 'A missing workspace, value or secret is named with its flag, all at once, and nothing is changed.',
+  'install.narrowed': 'A permission that the admin refused is not granted, now or by a later upgrade.',
+  'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
+  'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
+  'install.signer-change': 'Another signer of a namespace is never accepted in silence.',
+  'install.files-rechecked': 'Installed files are checked at every start of a skill.',
+  'install.quarantine': 'A skill whose live surface is not the approved one is quarantined with the evidence.',
+  'install.surface-signed': 'A package that says something else than was signed is not installed.',
+  'install.lying-registry': 'Nothing that a registry says is believed unless it is signed and fits.',
+  'install.registry-pinned': 'A registry that shows another key than when it was first seen is refused.',
+  'grants.revoke': 'A revoked permission is gone from the next call on.',
   'call.one-path': 'No path reaches a skill around hub/call.ts.',
   'call.recorded': 'A call is durably on record before its effect, and its end is, too.',
   'call.policy': 'A call that policy denies, asks about or cannot answer does not happen.',
   'call.epoch': 'A call decided on grants that changed meanwhile does not happen.',
-  'call.no-self-approval': 'No text that reaches an agent names a command, link or secret that approves its own call.',
-  'call.arguments-checked': 'Arguments are checked against the approved schema before policy decides on them.',
+  'call.no-self-approval':
+    'No text that reaches an agent names a command, link or secret that approves its own call.',
+  'call.arguments-checked':
+    'Arguments are checked against the approved schema before policy decides on them.',
   'call.patterns-linear': 'A pattern in a skill’s schema cannot make the hub hang.',
   'call.redacts-secrets': 'The value of a secret never stays in a result or an audit record.',
   'call.result-bounded': 'A result over the bound is refused, and says what to do.',
 
-  'hub.killed-mid-call': 'No process of a skill outlives its hub by two seconds, and an open call is closed as unknown.',
+  'hub.killed-mid-call':
+    'No process of a skill outlives its hub by two seconds, and an open call is closed as unknown.',
   'hub.killed-install': 'A hub killed at any step of an install has nothing half there after the restart.',
-  'hub.killed-call': 'A hub killed at any step of a call has an honest end of that call on record after the restart.',
+  'hub.killed-call':
+    'A hub killed at any step of a call has an honest end of that call on record after the restart.',
 
   // audit
   'audit.chain': 'The audit log is one unbroken chain across restarts, and verifies whole.',
-  'audit.signed-heads': 'The head of the audit log is signed at least every 256 records and at every clean stop.',
+  'audit.signed-heads':
+    'The head of the audit log is signed at least every 256 records and at every clean stop.',
   'audit.fail-closed': 'What cannot be recorded does not happen.',
-  'audit.tampering': 'Editing, deleting, reordering or inserting an audit row is found, and the row is named.',
-  'audit.first-bad': 'An edited, deleted, reordered or inserted audit record is found, and the first bad one is named.',
+  'audit.tampering':
+    'Editing, deleting, reordering or inserting an audit row is found, and the row is named.',
+  'audit.first-bad':
+    'An edited, deleted, reordered or inserted audit record is found, and the first bad one is named.',
   'audit.signed': 'What lies before a signed head cannot be rewritten without the key of the hub.',
   'audit.sentences': 'Every audit record reads as one sentence of plain text.',
 
   // cli
   'cli.json': 'Every command answers --json with one envelope on stdout, usage faults included.',
   'cli.help': 'Every command has a summary, working examples and --json; unknown flags end with exit code 2.',
-  'cli.exit-codes': 'Each error ends with its exit code of the table, and `berth help exit-codes` lists them all.',
+  'cli.exit-codes':
+    'Each error ends with its exit code of the table, and `berth help exit-codes` lists them all.',
   'cli.no-raw-controls': 'Text from skills and servers reaches a terminal without control characters.',
-  'cli.asks-only-people': 'Without a terminal nothing is asked: the command ends with exit 2 naming the flag.',
+  'cli.asks-only-people':
+    'Without a terminal nothing is asked: the command ends with exit 2 naming the flag.',
   'cli.secrets-not-argv': 'A secret is never taken from the command line and never repeated in a message.',
   'cli.token-stays': 'A token is sent only to the registry it belongs to.',
   'cli.init-packs': 'What `berth init` writes packs and passes its check as it is, without npm install.',
+  'cli.up': 'One `berth up` serves a home at a time, says its URLs first, and leaves nothing running when it stops.',
+  'cli.first-day': 'init, publish, install and call work one after the other; the same bytes give the same receipt.',
+  'cli.upgrade-waits': 'A version that wants more waits for its own approval while the old one serves.',
+  'cli.undo': 'Every change names the command that takes it back, and that command works.',
+  'cli.audit-offline': 'The audit log is verified with the hub stopped, and a changed record is named.',
   'cli.pack-deterministic': 'The same sources give the same archive, wherever they lie.',
-  'cli.pack-inside': 'A package never carries a file from outside its project, be it imported, linked or listed.',
-  'cli.pack-sandboxed': 'Packing runs a skill only in the sandbox: no network, no environment, no files of the machine.',
-  'cli.verify-offline': 'An archive is verified against its signature without any server, and any change is found.',
+  'cli.pack-inside':
+    'A package never carries a file from outside its project, be it imported, linked or listed.',
+  'cli.pack-sandboxed':
+    'Packing runs a skill only in the sandbox: no network, no environment, no files of the machine.',
+  'cli.verify-offline':
+    'An archive is verified against its signature without any server, and any change is found.',
 
-  'cli.first-day': 'An empty folder becomes a called tool by init, publish, install and call.',
-  'cli.publish-again': 'The same publication answers the same receipt; other bytes under a version are refused.',
+  'cli.publish-again':
+    'The same publication answers the same receipt; other bytes under a version are refused.',
   'cli.first-party': 'Berth’s own skills are there after the first start and work.',
-  'cli.audit-offline': 'The audit log is verified with the hub running and with it stopped.',
 
-  'mcp.real-clients': 'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
+  'mcp.real-clients':
+    'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
   'mcp.inspector': 'The MCP Inspector lists and calls in both eras.',
-  'sandbox.only-granted-files': 'A skill reads what lies in its granted folder and nothing else, by any path.',
+  'sandbox.only-granted-files':
+    'A skill reads what lies in its granted folder and nothing else, by any path.',
 
   // skills
+  'skills.declared': 'Our own skills declare every tool, and manifest and annotations agree on what it does.',
+  'skills.sandboxed': 'Our own skills work in the real sandbox with the permissions and limits they declare.',
   'skills.files-inside': 'The files skill never reads or changes anything outside the granted folder.',
   'skills.files-big': 'The files skill reads any part of a file bigger than its memory.',
   'skills.files-search-linear': 'No search expression or glob can hang the files skill.',
   'skills.files-preview': 'The files skill shows a unified diff of a change before it is made.',
   'skills.files-concurrent': 'Concurrent changes of one file are neither lost in silence nor mixed.',
+  'skills.tables-read-only':
+    'No SQL given to the tables skill changes anything or opens anything but the files of the folder.',
+  'skills.tables-exact':
+    'The tables skill loads values exactly: big integers, leading zeros, decimals and times keep their digits.',
+  'skills.tables-bounded':
+    'No file and no query brings the tables skill down, hangs it or floods the answer.',
   'skills.memory-durable': 'A note that was acknowledged is there, whole, after the memory skill is killed.',
-  'skills.memory-once': 'An add retried with the same requestId makes one note, also across processes and crashes.',
+  'skills.memory-once':
+    'An add retried with the same requestId makes one note, also across processes and crashes.',
   'skills.memory-shared': 'Several processes of one user share their notes and never overwrite each other.',
   'skills.memory-forget': 'A forgotten note is found no more and can be restored for thirty days.',
-  'skills.files-trash': 'What the files skill deletes can be restored, and nothing is overwritten in silence.',
+  'skills.files-trash':
+    'What the files skill deletes can be restored, and nothing is overwritten in silence.',
 } as const satisfies Record<string, string>;
 
 export type RequirementId = keyof typeof REQUIREMENTS;

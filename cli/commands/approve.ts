@@ -24,7 +24,7 @@ export const approve = command({
       undo:
         proposal.from === undefined || proposal.from === installed.version
           ? `berth remove ${installed.name}`
-          : `berth install ${installed.name}@${proposal.from}`,
+          : `berth install ${installed.name}@${proposal.from} --yes`,
     };
   },
 });

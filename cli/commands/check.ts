@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { command } from '../command.ts';
-import { plain } from '../output.ts';
+import { count, plain } from '../output.ts';
 import { permissionLines, toolLines } from '../skill-text.ts';
 
 /** `berth check` */
@@ -34,8 +34,8 @@ export const check = command({
         tests: tests.map(({ file, passed }) => ({ file, passed })),
       },
       text: [
-        `${paint.good('ok')} ${manifest.name} ${manifest.version} packs: ${files.length} files, ${digest}`,
-        `${paint.good('ok')} it starts in the sandbox and offers ${tools.length} tools`,
+        `${paint.good('ok')} ${manifest.name} ${manifest.version} packs: ${count(files.length, 'file')}, ${digest}`,
+        `${paint.good('ok')} it starts in the sandbox and offers ${count(tools.length, 'tool')}`,
         ...tests.map(({ file }) => `${paint.good('ok')} ${file} passes in the sandbox`),
         ...permissionLines(paint, { can: can.map(plain), cannot: cannot.map(plain) }),
         ...toolLines(paint, tools),

@@ -23,6 +23,7 @@ export const deprecate = command({
       });
     }
     const { registryApi } = await import('../../protocol/registry-api.ts');
+    const { shellWord } = await import('../shell-word.ts');
     const { versionParams } = await import('../names.ts');
     const params = versionParams(version);
     const { deprecated: before } = await context.registry(registryApi.version, { params });
@@ -35,9 +36,7 @@ export const deprecate = command({
       data,
       notes: [clear ? `${name} is no longer warned about.` : `Whoever takes ${name} is now warned.`],
       undo:
-        before === null
-          ? `berth deprecate ${name} --clear`
-          : `berth deprecate ${name} ${JSON.stringify(before)}`,
+        before === null ? `berth deprecate ${name} --clear` : `berth deprecate ${name} ${shellWord(before)}`,
     };
   },
 });

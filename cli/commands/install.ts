@@ -1,4 +1,4 @@
-import type { Acceptance, ApprovalView } from '../../hub/admin-api.ts';
+import type { Acceptance, ApprovalView, InstalledSkillView } from '../../hub/admin-api.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { ACCEPTANCE_OPTIONS, acceptanceOf } from '../acceptance.ts';
 import { command, type Context, type Outcome } from '../command.ts';
@@ -48,33 +48,38 @@ export const install = command({
 
 function installedOutcome(
   context: Context,
-  installed: Parameters<typeof installedText>[1],
+  installed: InstalledSkillView,
   approval: ApprovalView | undefined,
 ): Outcome {
-  const from = approval?.from;
-  return {
+  const outcome: Outcome = {
     data: installed,
     text: installedText(context.paint, installed),
-    notes: approval === undefined ? ['It was installed before; nothing changed.'] : [],
     warnings: installed.problem === undefined ? [] : [installed.problem],
-    undo:
-      from === undefined || from === installed.version
-        ? `berth remove ${installed.name}`
-        : `berth install ${installed.name}@${from}`,
-    next: installed.tools.slice(0, 1).map((tool) => `berth call ${installed.alias} ${tool.name} '{}'`),
+    next: installed.tools
+      .filter((tool) => tool.answer === 'allow')
+      .slice(0, 1)
+      .map((tool) => `berth call ${installed.alias} ${tool.name} '{}'`),
+  };
+  if (approval === undefined) return { ...outcome, notes: ['It was installed before; nothing changed.'] };
+  const { from } = approval;
+  const isOther = from !== undefined && from !== installed.version;
+  return {
+    ...outcome,
+    undo: isOther ? `berth install ${installed.name}@${from} --yes` : `berth remove ${installed.name}`,
   };
 }
 
-/** A wider version is never taken in passing: it waits for a decision of its own. */
+/** Left waiting, by choice or because a wider version is never taken in passing. */
 function stillWaiting(approval: ApprovalView): AppError {
-  const serving = approval.from === undefined ? '' : ` ${approval.from} goes on serving.`;
+  const { skill, version, id, from, widened } = approval;
+  const why =
+    from === undefined
+      ? `${skill} ${version} waits for a decision as ${id}.`
+      : `${skill} ${version} wants more than before and waits as ${id}. ${from} goes on serving.`;
   return new AppError('approval-required', {
-    detail: [
-      `${approval.skill} ${approval.version} wants more than before and waits as ${approval.id}.${serving}`,
-      ...approval.widened,
-    ].join('\n  - '),
-    hint: `berth approve ${approval.id}`,
-    data: { id: approval.id, approval },
+    detail: [why, ...widened].join('\n  - '),
+    hint: `berth approve ${id}`,
+    data: { id, approval },
   });
 }
 

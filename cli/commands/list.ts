@@ -1,5 +1,5 @@
 import { command } from '../command.ts';
-import { columns } from '../output.ts';
+import { columns, count } from '../output.ts';
 import { stateWord } from '../skill-text.ts';
 
 /** `berth list` */
@@ -18,7 +18,7 @@ export const list = command({
       name,
       version,
       alias,
-      `${tools.length} tools`,
+      count(tools.length, 'tool'),
       // Last, so that its colour cannot shift a column.
       `${stateWord(context.paint, state)}${problem === undefined ? '' : `: ${problem}`}`,
     ]);

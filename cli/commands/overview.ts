@@ -1,4 +1,5 @@
 import { command } from '../command.ts';
+import { count } from '../output.ts';
 import { AppError } from '../../protocol/errors.ts';
 
 /** Bare `berth`: how things are, and what to do next. */
@@ -31,7 +32,7 @@ export const overview = command({
         : !status.sandbox.usable
           ? ['berth doctor']
           : status.skills.ready === 0
-            ? ['berth search', 'berth install dev.berth/files --workspace DIR']
+            ? ['berth search', 'berth info dev.berth/files']
             : status.clients === 0
               ? ['berth clients add NAME']
               : ['berth list', 'berth audit ls'];
@@ -44,7 +45,7 @@ export const overview = command({
     return {
       data: { running: true, status, next },
       text: [
-        `Berth is ${paint.good('running')}: ${status.mcp}, ${status.skills.ready} skills ready, ${status.clients} clients.`,
+        `Berth is ${paint.good('running')}: ${status.mcp}, ${count(status.skills.ready, 'skill')} ready, ${count(status.clients, 'client')}.`,
         ...health.map((problem) => `${paint.bad('!')} ${problem}`),
         ...(first === undefined
           ? ['Nothing waits for a decision.']

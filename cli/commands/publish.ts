@@ -58,7 +58,7 @@ export const publish = command({
           ? `${registry.baseUrl} had exactly this already; the receipt is the same.`
           : `Published to ${registry.baseUrl}, entry ${data.receipt.logIndex} of its log.`,
       ],
-      undo: `berth yank ${data.name}@${data.version}`,
+      ...(repeated ? {} : { undo: `berth yank ${data.name}@${data.version}` }),
       next: [`berth install ${data.name}`],
     };
   },

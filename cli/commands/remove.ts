@@ -14,6 +14,8 @@ export const remove = command({
     const { skillParams } = await import('../names.ts');
     const { installedName } = await import('../installed-name.ts');
     const name = await installedName(context, skill);
+    const { reinstallCommand } = await import('../reinstall.ts');
+    const before = await context.hub(adminApi.skill, { params: skillParams(name) });
     const removed = await context.hub(adminApi.removeSkill, {
       params: skillParams(name),
       query: { data: withData ? 'true' : 'false' },
@@ -23,7 +25,7 @@ export const remove = command({
       notes: [
         `${removed.name} ${removed.version} is removed${withData ? ' with its data' : '; its data is kept'}.`,
       ],
-      undo: `berth install ${removed.name}@${removed.version}${withData ? ' (its data cannot be brought back)' : ''}`,
+      undo: `${reinstallCommand(before)}${withData ? ' (its data cannot be brought back)' : ''}`,
     };
   },
 });

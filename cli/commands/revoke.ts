@@ -16,7 +16,7 @@ export const revoke = command({
     return {
       data: taken,
       notes: [`${taken.skill} no longer may: ${taken.sentence}`],
-      undo: `berth install ${taken.skill}@${version}`,
+      undo: `berth install ${taken.skill}@${version} --yes`,
     };
   },
 });

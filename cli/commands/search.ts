@@ -11,19 +11,20 @@ export const search = command({
   examples: ['berth search', 'berth search "sql tables"'],
   async run(context, { words, limit }) {
     const { registryApi } = await import('../../protocol/registry-api.ts');
+    const { EFFECTS } = await import('../../protocol/effects.ts');
     const { hits } = await context.registry(registryApi.search, {
       query: { ...(words === undefined ? {} : { q: words }), ...(limit === undefined ? {} : { limit }) },
     });
     const rows = hits.map(({ name, version, description, tools, deprecated }) => [
       name,
       version,
-      [...new Set(tools.flatMap((tool) => tool.effects))].join(',') || 'instructions',
+      EFFECTS.filter((effect) => tools.some(({ effects }) => effects.includes(effect))).join(',') ||
+        'instructions',
       `${deprecated === null ? '' : '(deprecated) '}${description}`,
     ]);
     return {
       data: { hits },
-      text:
-        rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'EFFECTS', 'WHAT IT IS'], rows),
+      text: rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'EFFECTS', 'WHAT IT IS'], rows),
       notes: rows.length === 0 ? ['Nothing found.'] : [],
       next: hits.slice(0, 1).map(({ name }) => `berth info ${name}`),
     };

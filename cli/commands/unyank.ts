@@ -10,12 +10,15 @@ export const unyank = command({
   examples: ['berth unyank local.me/hello@1.0.0'],
   async run(context, { version }) {
     const { registryApi } = await import('../../protocol/registry-api.ts');
+    const { shellWord } = await import('../shell-word.ts');
     const { versionParams } = await import('../names.ts');
-    const data = await context.registry(registryApi.unyank, { params: versionParams(version) });
+    const params = versionParams(version);
+    const { yankReason } = await context.registry(registryApi.version, { params });
+    const data = await context.registry(registryApi.unyank, { params });
     return {
       data,
       notes: [`${data.name} ${data.version} can be chosen again.`],
-      undo: `berth yank ${data.name}@${data.version}`,
+      undo: `berth yank ${data.name}@${data.version}${yankReason ? ` --reason ${shellWord(yankReason)}` : ''}`,
     };
   },
 });

@@ -50,7 +50,7 @@ function readyText(context: Context, { urls, firstRun, skills, warnings }: Up): 
     ...warnings.map((warning) => `${paint.warn('warning:')} ${warning}`),
     '',
     'Next, in another terminal:',
-    '  berth install dev.berth/files --yes --workspace .',
+    '  mkdir -p notes && berth install dev.berth/files --yes --workspace notes',
     "  berth call files list '{}'",
     '  berth clients add claude        # prints what to paste into an MCP client',
     '  berth init hello && berth publish hello',

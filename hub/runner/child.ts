@@ -82,7 +82,7 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     const connection = await connect(
       parts,
       { plan, protocol: skill.protocol, check: compare, signal: aborting.signal },
-      { spawned: (id) => (pid = id), listChanged: recheck },
+      { spawned: (id) => (pid = id), listChanged: recheck, ending: () => (state = 'stopping') },
     );
     events.started({ skill: skill.name, version: skill.version, user, pid });
     if (state === 'starting') state = 'ready';

@@ -36,6 +36,8 @@ export interface ConnectEvents {
   spawned?(pid: number): void;
   /** The skill says that one of its lists is another now. */
   listChanged?(): void;
+  /** It is of no use any more, though its processes may still be there. */
+  ending?(): void;
 }
 
 /** What to start, and what has to hold before it counts as started. */
@@ -126,9 +128,17 @@ function openLink(
   let session: Session | undefined;
   let reason: AppError | undefined;
 
+  const settle = (why: AppError): AppError => {
+    if (reason === undefined) {
+      reason = why;
+      // Before anybody hears of the failure: who calls again at once must not meet it again.
+      events.ending?.();
+      peer.fail(reason);
+    }
+    return reason;
+  };
   const kill = async (why: AppError): Promise<void> => {
-    reason ??= why;
-    peer.fail(reason);
+    settle(why);
     await process.kill();
     await ended;
   };
@@ -168,9 +178,7 @@ function openLink(
     const how =
       exit.reason ?? (exit.signal === null ? `exit code ${String(exit.code)}` : `signal ${exit.signal}`);
     const words = stderr.lastWords();
-    reason ??= crashed(skill, words === '' ? how : `${how}; it said last: ${words}`);
-    peer.fail(reason);
-    return reason;
+    return settle(crashed(skill, words === '' ? how : `${how}; it said last: ${words}`));
   });
   // A process that can't speak any more is of no use, even if it lives on.
   process.stdout.once('end', () => {
@@ -186,8 +194,7 @@ function openLink(
       session = open;
     },
     async end(why: AppError): Promise<void> {
-      reason ??= why;
-      peer.fail(reason);
+      settle(why);
       pipe.endInput();
       const stopWaiting = clock.after(limits.graceMs, () => void process.kill());
       await ended;

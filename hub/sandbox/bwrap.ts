@@ -295,7 +295,7 @@ async function launch(
     contents: files.map(([, content]) => content),
     descriptors: folders,
     covered: machine.covered,
-    nothing: machine.nothing,
+    nothing: machine.nothing.fd,
     group,
   });
 }

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, constants, lchown, mkdir, open, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { access, chmod, constants, type FileHandle, lchown, mkdir, open, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { NOBODY } from './accounts.ts';
 import { type ControlGroups, findControlGroups } from './cgroup.ts';
 import { inheritedDescriptors } from './descriptors.ts';
-import { endOrphans, identityOf, type ProcessIdentity } from './processes.ts';
+import { startGuard } from './guard.ts';
+import { endOrphans, identityOf, markOf, type ProcessIdentity } from './processes.ts';
 import { createPrograms, type Programs, type RootEntry } from './programs.ts';
 import { seccompFilter } from './seccomp.ts';
 import { syscallsOf } from './syscalls.ts';
@@ -36,7 +37,8 @@ export interface Machine {
   devices: readonly RootEntry[];
   forbidden: readonly string[];
   covered: readonly number[];
-  nothing: number;
+  /** Open for good: `/dev/null`, to stand in for descriptors that a child must not see. */
+  nothing: FileHandle;
   orphansEnded: number;
 }
 
@@ -47,6 +49,10 @@ export interface Problem {
 }
 
 const NEEDED_OPTIONS = ['--args', '--seccomp', '--json-status-fd', '--size', '--perms', '--die-with-parent'];
+
+/** Programs beside bubblewrap that the driver itself starts, and the packages that hold them. */
+const TOOLS = { sh: 'dash', grep: 'grep', prlimit: 'util-linux' };
+const ROOT_TOOLS = { setpriv: 'util-linux' };
 
 /** Looks for everything the driver needs. Whether it works together is for the self-test to say. */
 export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Problem> {
@@ -80,16 +86,17 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
       hint: await installHint('bubblewrap', options.path, root),
     };
   }
-  for (const name of root ? ['prlimit', 'setpriv'] : ['prlimit']) {
+  for (const [name, from] of Object.entries({ ...TOOLS, ...(root ? ROOT_TOOLS : {}) })) {
     if ((await executable(name, options.path)) !== undefined) continue;
     return {
-      detail: `${name} of util-linux is not on the PATH; the sandbox needs it.`,
-      hint: await installHint('util-linux', options.path, root),
+      detail: `${name} is not on the PATH; the sandbox needs it.`,
+      hint: await installHint(from, options.path, root),
     };
   }
 
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const groups = root ? await findControlGroups(hub) : undefined;
+  startGuard((await executable('sh', options.path)) ?? '/bin/sh', markOf(hub, ''));
   const orphansEnded = await endOrphans();
   await groups?.sweep();
   return {
@@ -106,7 +113,7 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
     devices: root ? await makeDevices(join(options.stateDir, 'devices'), options.path) : [],
     forbidden: await Promise.all(options.forbidden.map((folder) => realpath(folder).catch(() => folder))),
     covered: await inheritedDescriptors(),
-    nothing: (await open('/dev/null', 'r+')).fd,
+    nothing: await open('/dev/null', 'r+'),
     orphansEnded,
   };
 }

@@ -2,21 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import express, { type Express, type Request, type Response } from 'express';
 import type { z } from 'zod';
-import { AppError, asAppError, problemOf } from '../errors.ts';
-import { RAW_BYTES, type Route } from '../route.ts';
+import { AppError } from '../errors.ts';
+import type { Route } from '../route.ts';
+import {
+  DEFAULT_HTTP_LIMITS,
+  isRaw,
+  parseInput,
+  readBody,
+  takesNothing,
+  type HttpLimits,
+} from './http-input.ts';
+import { renderError, REQUEST_ID, requestIdOf } from './http-problem.ts';
 import type { Logger } from './logger.ts';
 
-/** Bounds on what a request may hold. */
-export interface HttpLimits {
-  /** Bytes of a JSON body. */
-  bodyBytes: number;
-  /** Nested objects and arrays in a JSON body. */
-  bodyDepth: number;
-}
-
-export const DEFAULT_HTTP_LIMITS: HttpLimits = { bodyBytes: 1_048_576, bodyDepth: 64 };
+export { refuseDeepJson } from './http-input.ts';
 
 /** Which Host and Origin headers are the server's own; everything else is refused (DNS rebinding). */
 export interface OwnNames {
@@ -45,13 +46,11 @@ export interface Call<Params, Query, Body, Caller> extends Exchange {
   requestId: string;
 }
 
-const REQUEST_ID = 'X-Request-Id';
-
 /** Headers have 10 s to arrive, a whole request 5 minutes; an idle connection is kept 5 s. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 300_000;
-/** How long a client may go on sending a body after it was refused, so that it can read why. */
-const LINGER_MS = 2_000;
+/** How much of an unknown path is repeated in the answer. */
+const SHOWN_PATH_CHARS = 200;
 
 /**
  * An Express application that answers every fault as problem+json (RFC 9457), gives each request an
@@ -122,10 +121,6 @@ function withPort(host: string, port = '80'): string {
   return /:\d+$/.test(host) ? host : `${host}:${port}`;
 }
 
-function requestIdOf(response: Response): string {
-  return String(response.getHeader(REQUEST_ID));
-}
-
 /** How a route is served besides its handler. */
 export interface MountOptions<Caller> {
   /**
@@ -177,6 +172,11 @@ export function mount<
       requestId: requestIdOf(response),
     });
     if (isRaw(route.reply)) return;
+    // What everybody may see may be kept and asked after by ETag; what a token shows is not kept.
+    response.set(
+      'Cache-Control',
+      route.method === 'GET' && route.access === 'open' ? 'no-cache' : 'no-store',
+    );
     response.status(route.status).json(route.reply.parse(reply));
   };
   const running = runningIn(app);
@@ -194,14 +194,6 @@ function runningIn(app: Express): Set<Promise<void>> {
 
 const METHODS = { GET: 'get', PUT: 'put', POST: 'post', DELETE: 'delete' } as const;
 
-function isRaw(schema: z.ZodType): boolean {
-  return schema === (RAW_BYTES as z.ZodType);
-}
-
-function takesNothing(schema: z.ZodType): boolean {
-  return schema.def.type === 'undefined';
-}
-
 function notSignedIn(): AppError {
   return new AppError('not-signed-in', {
     detail: 'This needs a token.',
@@ -216,96 +208,6 @@ function signalOf(response: Response): AbortSignal {
       controller.abort(new AppError('call-cancelled', { detail: 'The client hung up.' }));
   });
   return controller.signal;
-}
-
-async function readBody(
-  request: Request,
-  response: Response,
-  schema: z.ZodType,
-  limits: HttpLimits,
-): Promise<unknown> {
-  if (isRaw(schema)) return undefined;
-  const announced =
-    request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length']) > 0;
-  if (takesNothing(schema)) {
-    if (announced) throw new AppError('request-invalid', { detail: 'This takes no body.' });
-    return undefined;
-  }
-  if (!announced) return undefined;
-  if (request.is('application/json') !== 'application/json') {
-    throw new AppError('request-invalid', {
-      detail: 'The body must be JSON.',
-      hint: 'Content-Type: application/json',
-    });
-  }
-  const read = express.raw({ limit: limits.bodyBytes, type: () => true });
-  await new Promise<void>((resolve, reject) => {
-    read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
-  });
-  return parseJson(request.body as Uint8Array, limits.bodyDepth);
-}
-
-function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
-  refuseDeepJson(bytes, maxDepth);
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw new AppError('request-invalid', { detail: 'The body is not JSON in UTF-8.', cause: error });
-  }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/** Refuses JSON nested deeper than `maxDepth`, before a parser or a schema recurses into it. */
-export function refuseDeepJson(text: Uint8Array, maxDepth: number): void {
-  let depth = 0;
-  let inString = false;
-  for (let index = 0; index < text.length; index += 1) {
-    const byte = text[index];
-    if (inString) {
-      if (byte === BACKSLASH) index += 1;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) inString = true;
-    else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > maxDepth)
-        throw new AppError('request-invalid', {
-          detail: `The JSON is nested more than ${maxDepth} levels deep.`,
-        });
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-  }
-}
-
-/** One thing wrong with an input: where, as `body.name`, and what. */
-export interface Fault {
-  path: string;
-  problem: string;
-}
-
-const MAX_FAULTS = 20;
-const MAX_FAULT_CHARS = 200;
-
-function parseInput<Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  where: string,
-): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const faults = faultsOf(parsed.error, where);
-  throw new AppError('request-invalid', {
-    detail: faults.map(({ path, problem }) => `${path}: ${problem}`).join('; '),
-    data: { faults },
-  });
-}
-
-/** The faults of an input as data, bounded: they repeat parts of what somebody sent. */
-export function faultsOf(error: z.ZodError, where: string): Fault[] {
-  return error.issues.slice(0, MAX_FAULTS).map(({ path, message }) => ({
-    path: [where, ...path.map(String)].join('.').slice(0, MAX_FAULT_CHARS),
-    problem: message.slice(0, MAX_FAULT_CHARS),
-  }));
 }
 
 /** A server that accepts connections. */
@@ -330,7 +232,7 @@ const CLOSE_GRACE_MS = 3_000;
 export async function listen(app: Express, at: ListenAt): Promise<Listening> {
   app.use((request: Request) => {
     throw new AppError('route-not-found', {
-      detail: `There is nothing at ${request.method} ${request.path.slice(0, MAX_FAULT_CHARS)}.`,
+      detail: `There is nothing at ${request.method} ${request.path.slice(0, SHOWN_PATH_CHARS)}.`,
     });
   });
   app.use(renderError(app.locals['log'] as Logger));
@@ -343,64 +245,6 @@ export async function listen(app: Express, at: ListenAt): Promise<Listening> {
     url: urlOf(server, at),
     close: (graceMs = CLOSE_GRACE_MS) => close(server, runningIn(app), graceMs),
   };
-}
-
-function renderError(log: Logger) {
-  return (thrown: unknown, request: Request, response: Response, _next: NextFunction): void => {
-    const error = ofExpress(thrown) ?? asAppError(thrown);
-    const requestId = requestIdOf(response);
-    if (error.code === 'internal') log.error({ requestId, err: thrown }, 'unexpected fault');
-    else if (error.status >= 500) log.warn({ requestId, code: error.code, err: error.cause }, error.message);
-    endUnreadBody(request, response);
-    // Half an answer cannot be taken back; a cut connection is the only honest end of it.
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
-    if (error.status === 401) response.set('WWW-Authenticate', challengeOf(request));
-    const retryAfter = error.data?.['retryAfterSeconds'];
-    if (typeof retryAfter === 'number') response.set('Retry-After', String(retryAfter));
-    for (const name of ['ETag', 'Content-Range', 'Content-Length', 'Accept-Ranges'])
-      response.removeHeader(name);
-    response.set('Cache-Control', 'no-store');
-    response
-      .status(error.status)
-      .type('application/problem+json')
-      .send(JSON.stringify(problemOf(error, requestId)));
-  };
-}
-
-// RFC 6750 §3: no error code when no credentials came at all.
-function challengeOf(request: Request): string {
-  return request.headers.authorization === undefined
-    ? 'Bearer realm="berth"'
-    : 'Bearer realm="berth", error="invalid_token"';
-}
-
-/** What Express and its body parser throw for a client's fault, in our words. */
-function ofExpress(thrown: unknown): AppError | undefined {
-  if (thrown instanceof AppError || typeof thrown !== 'object' || thrown === null) return undefined;
-  const { status } = thrown as { status?: unknown };
-  if (typeof status !== 'number' || status < 400 || status >= 500) return undefined;
-  if (status === 413) {
-    const { limit } = thrown as { limit?: unknown };
-    return new AppError('request-too-large', {
-      detail: `The body is larger than ${String(limit)} bytes.`,
-      cause: thrown,
-    });
-  }
-  return new AppError('request-invalid', { detail: 'The request cannot be read.', cause: thrown });
-}
-
-/** Lets a refused sender read its answer, but not send for ever. */
-function endUnreadBody(request: Request, response: Response): void {
-  if (request.complete) return;
-  response.once('finish', () => {
-    const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
-    timer.unref();
-    request.once('close', () => clearTimeout(timer));
-    request.resume();
-  });
 }
 
 async function bind(server: Server, at: ListenAt): Promise<void> {

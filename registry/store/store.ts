@@ -130,7 +130,7 @@ export interface LogLeaf {
 }
 
 /** Who did what, for the registry's own records; the log says the public part of it. */
-export interface AuditEntry {
+interface AuditEntry {
   time: string;
   byToken: string;
   action: string;

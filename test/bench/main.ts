@@ -13,11 +13,12 @@ try {
   hub.cli('publish', hub.echo);
   hub.cli('install', 'local.bench/echo', '--yes');
   const { token } = hub.cli('clients', 'add', 'bench') as { token: string };
+  // Before any load: what garbage leaves behind would hide what a client costs.
+  await benchIdle(hub);
   await withEchoPackage(hub, async (echo) => {
     await benchCalls(hub, token, echo);
     await benchStarts(hub, echo);
   });
-  await benchIdle(hub);
   await benchListing(hub, token);
 } finally {
   await hub.stop();

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
@@ -19,12 +19,11 @@ let token: string;
 
 beforeAll(async () => {
   home = await newHome();
-  workspace = join(home, 'workspace');
-  await mkdir(workspace);
+  workspace = await newHome();
   await writeFile(join(workspace, 'hello.txt'), 'hello from the workspace\n');
   await writeFile(join(home, 'outside.txt'), 'nobody granted this');
   await symlink(join(home, 'outside.txt'), join(workspace, 'link.txt'));
-  await symlink('/etc/passwd', join(workspace, 'passwd.txt'));
+  await symlink('/etc/hostname', join(workspace, 'hostname.txt'));
   up = await startBerth(home);
   await up.ok('publish', join(root, 'test/e2e/probe'));
   await up.ok('install', 'local.e2e/probe', '--yes', '--workspace', workspace, '--allow-tool', '*');
@@ -35,6 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await up.stop();
   await removeHome(home);
+  await removeHome(workspace);
 });
 
 interface Driven {
@@ -101,9 +101,9 @@ describe('a skill with raw access to the file system', () => {
     for (const path of [
       join(home, 'outside.txt'),
       join(workspace, 'hello.txt'),
-      '/workspace/../../../../etc/passwd',
+      '/workspace/../../../../etc/hostname',
       '/workspace/link.txt',
-      '/workspace/passwd.txt',
+      '/workspace/hostname.txt',
       join(home, 'admin.token'),
       '/etc/shadow',
       '/root/.ssh/id_rsa',

@@ -52,8 +52,7 @@ describe('the first working day', () => {
   });
 
   it('has all four skills of its own, and runs each', verifies('cli.first-party'), async () => {
-    const workspace = join(home, 'work');
-    await import('node:fs/promises').then(({ mkdir }) => mkdir(workspace));
+    const workspace = await newHome();
     await writeFile(join(workspace, 'people.csv'), 'name,age\nAda,36\nGrace,45\n');
     await up.ok('install', 'dev.berth/files', '--yes', '--workspace', workspace);
     await up.ok('install', 'dev.berth/memory', '--yes', '--allow-tool', '*');
@@ -66,6 +65,7 @@ describe('the first working day', () => {
     const asked = await up.run('call', 'files', 'delete', '{"path":"people.csv"}');
     expect([asked.code, asked.json.error['code']]).toEqual([3, 'call-needs-approval']);
     expect(await readFile(join(workspace, 'people.csv'), 'utf8')).toContain('Ada');
+    await removeHome(workspace);
   });
 
   it('shows what was decided in sentences, and finds a changed record with the hub stopped, too', verifies('cli.audit-offline'), async () => {

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appears } from '../support/appears.ts';
@@ -14,10 +13,12 @@ let workspace: string;
 
 beforeAll(async () => {
   home = await newHome();
-  workspace = join(home, 'workspace');
-  await mkdir(workspace);
+  workspace = await newHome();
 });
-afterAll(() => removeHome(home));
+afterAll(async () => {
+  await removeHome(home);
+  await removeHome(workspace);
+});
 
 /** Processes of this machine whose command line holds the text. */
 function processesWith(text: string): number[] {

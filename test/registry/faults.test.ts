@@ -3,14 +3,14 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { callRoute } from '../../protocol/node/http-client.ts';
+import { callRoute, upload } from '../../protocol/node/http-client.ts';
 import { createKey } from '../../protocol/node/keys.ts';
 import { readOrCreateToken } from '../../protocol/node/tokens.ts';
 import { verifyReceipt } from '../../protocol/provenance.ts';
 import { registryApi } from '../../protocol/registry-api.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { bundleRegistryProgram, startRegistryProcess } from '../support/registry-process.ts';
-import { publishTo, testRegistry } from '../support/registry.ts';
+import { hexOf, publishTo, testRegistry } from '../support/registry.ts';
 import { skillPackage } from '../support/skill-package.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { verifies } from '../support/verifies.ts';
@@ -18,7 +18,9 @@ import { verifies } from '../support/verifies.ts';
 const api = registryApi;
 let program: string;
 beforeAll(async () => {
-  program = await bundleRegistryProgram();
+  const bundled = await bundleRegistryProgram();
+  program = bundled.program;
+  return bundled.remove;
 });
 
 async function homeWithToken() {
@@ -110,8 +112,15 @@ describe('a full disk', () => {
       expect((await registry.tell('list')).incoming).toEqual([]);
       expect(await versions()).toEqual(['1.0.0']);
 
+      // The archive is there already: now it is the database that finds no room.
+      const to = { baseUrl: registry.url, token: adminToken };
+      await upload(api.uploadBlob, { ...to, params: { hex: hexOf(second) }, bytes: second.archive });
       await registry.tell('fill');
-      const refused = await expectCode(publishTo(at, second), 'no-space');
+      const publishing = callRoute(api.publish, {
+        ...to,
+        body: { archive: second.digest, bundle: second.bundle as never },
+      });
+      const refused = await expectCode(publishing, 'no-space');
       expect(refused.hint).toContain('space');
       expect(await versions()).toEqual(['1.0.0']);
 

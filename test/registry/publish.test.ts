@@ -213,7 +213,9 @@ describe('publish', () => {
         ),
       );
       const error = await expectCode(publishBytes(broken), 'manifest-invalid');
-      expect((error.data?.['faults'] as unknown[]).length).toBeGreaterThan(3);
+      expect(error.data).toMatchObject({
+        faults: expect.arrayContaining([expect.objectContaining({ path: 'name' })]),
+      });
       const odd = writeArchive(
         skill.files.map((file) =>
           file.path === 'surface.json' ? { ...file, bytes: Buffer.from('{}') } : file,

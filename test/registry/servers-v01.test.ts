@@ -36,7 +36,7 @@ async function seeded() {
   });
   // The official clients' queries are wider than ours, so they are not typed here.
   const list = (query: Record<string, unknown> = {}) =>
-    callRoute(api.servers, { baseUrl: registry.url, query: query as { limit?: number } });
+    callRoute(api.servers, { baseUrl: registry.url, query });
   const names = async (query: Record<string, unknown> = {}) =>
     (await list(query)).servers.map(({ server }) => `${server.name}@${server.version}`);
   return { registry, first, list, names };
@@ -95,7 +95,7 @@ describe('/v0.1/servers', () => {
           },
         ],
       });
-      expect(hello?._meta[OFFICIAL]).toMatchObject({ status: 'active', isLatest: false });
+      expect(hello?.['_meta'][OFFICIAL]).toMatchObject({ status: 'active', isLatest: false });
     },
   );
 
@@ -121,7 +121,7 @@ describe('/v0.1/servers', () => {
       const params = { namespace: 'local.me', name: 'hello', version: '1.1.0' };
       await callRoute(api.yank, { ...at, token: registry.adminToken, params, body: { reason: 'broken' } });
       expect((await version('latest')).server.version).toBe('1.0.0');
-      expect((await version('1.1.0'))._meta[OFFICIAL]).toMatchObject({
+      expect((await version('1.1.0'))['_meta'][OFFICIAL]).toMatchObject({
         status: 'deprecated',
         statusMessage: 'yanked: broken',
         isLatest: false,

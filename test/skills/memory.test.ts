@@ -248,6 +248,24 @@ describe('the skill dev.berth/memory', () => {
     expect(await fresh.call('list')).toMatchObject({ total: 1, unreadable: 2 });
   });
 
+  it('takes no more than its index can hold, and says what to do', async () => {
+    const note = await readFile(join(data, 'notes', `${(await add('x'.repeat(30_000))).id}.1.md`), 'utf8');
+    const { id: first } = await add('small');
+    const [, template = ''] = /"id":"([^"]*)"/.exec(note) ?? [];
+    await Promise.all(
+      Array.from({ length: 132 }, (_, index) => {
+        const id = `01${String(index).padStart(24, '0')}`;
+        return writeFile(join(data, 'notes', `${id}.1.md`), note.replace(template, id));
+      }),
+    );
+    expect(await skill.refusal('add', { text: 'x'.repeat(30_000) })).toContain('memory is full');
+    expect(await skill.refusal('update', { id: first, text: 'x'.repeat(30_000) })).toContain(
+      'memory is full',
+    );
+    await skill.call('forget', { id: template });
+    expect(await add('y'.repeat(20_000))).toMatchObject({ created: true });
+  });
+
   it('offers notes as resources and a prompt that recalls them', async () => {
     const { id } = await add('The ferry leaves at 7:30', { tags: ['travel'] });
     const resource = await skill.client.readResource({ uri: `memory://notes/${id}` });

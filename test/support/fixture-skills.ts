@@ -8,7 +8,7 @@ import { plainDriver } from './plain-driver.ts';
 const SKILLS = new URL('./skills', import.meta.url).pathname;
 
 /** A fixture skill and the revision that it speaks. */
-const FIXTURES = {
+export const FIXTURES = {
   modern: { entry: 'modern-echo.mjs', protocol: '2026-07-28' },
   legacy: { entry: 'legacy-echo.mjs', protocol: '2025-11-25' },
   misbehave: { entry: 'misbehave.mjs', protocol: '2025-11-25' },
@@ -18,7 +18,7 @@ export type Fixture = keyof typeof FIXTURES;
 export const IDENTITY = { name: 'berth', version: '0.0.0' };
 
 /** The plan of a fixture, for the plain driver. */
-function planOf(
+export function planOf(
   fixture: Fixture,
   args: readonly string[] = [],
   env: Record<string, string> = {},

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
@@ -20,14 +21,16 @@ export interface RegistryProcess {
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** Makes the program runnable, beside our dependencies, which stay outside of it. */
-export async function bundleRegistryProgram(): Promise<string> {
-  const folder = join(ROOT, 'node_modules', '.cache', 'berth-test');
-  await mkdir(folder, { recursive: true });
-  const outfile = join(folder, `registry-program-${process.pid}.mjs`);
-  const entry = join(ROOT, 'test', 'support', 'registry-program.ts');
+/**
+ * Makes the program runnable, in a temporary folder that leads to our dependencies, which stay
+ * outside of it; `remove` takes the folder away.
+ */
+export async function bundleRegistryProgram(): Promise<{ program: string; remove(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'berth-program-'));
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  const outfile = join(folder, 'registry.mjs');
   await build({
-    entryPoints: [entry],
+    entryPoints: [join(ROOT, 'test', 'support', 'registry-program.ts')],
     outfile,
     bundle: true,
     platform: 'node',
@@ -35,7 +38,7 @@ export async function bundleRegistryProgram(): Promise<string> {
     packages: 'external',
     logLevel: 'error',
   });
-  return outfile;
+  return { program: outfile, remove: () => rm(folder, { recursive: true }) };
 }
 
 /** Starts the program; with `diskBytes` its data folder is a file system of that size. */

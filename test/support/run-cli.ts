@@ -132,3 +132,48 @@ export async function berthUp(home: string, env: Record<string, string> = {}): P
     },
   };
 }
+
+/** `berth up` inside this process, on ports that were free. */
+export interface UpHere {
+  hub: string;
+  registry: string;
+  mcp: string;
+  /** Asks it to stop, as Ctrl-C does; answers with the exit code and all it wrote to stdout. */
+  stop(): Promise<{ code: number; stdout: string }>;
+}
+
+/** Starts `berth up --json` in this process and waits for its first line. */
+export async function upHere(home: string): Promise<UpHere> {
+  const stopping = new AbortController();
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  let written = '';
+  const ready = new Promise<void>((resolve) => {
+    stdout.on('data', (chunk: Buffer) => {
+      written += chunk.toString('utf8');
+      if (written.includes('\n')) resolve();
+    });
+  });
+  stderr.resume();
+  const ended = run({
+    argv: ['up', '--json', '--hub-port', '0', '--registry-port', '0'],
+    env: { PATH: process.env['PATH'] ?? '', BERTH_HOME: home },
+    cwd: '/',
+    stdin: Readable.from([]),
+    stdout,
+    stderr,
+    signal: stopping.signal,
+  });
+  await Promise.race([ready, ended]);
+  const first = JSON.parse(written.split('\n')[0] ?? '') as UpHere & { error?: unknown };
+  if (first.error !== undefined) throw new Error(`berth up failed: ${written}`);
+  return {
+    hub: first.hub,
+    registry: first.registry,
+    mcp: first.mcp,
+    async stop() {
+      stopping.abort();
+      return { code: await ended, stdout: written };
+    },
+  };
+}

@@ -1,9 +1,9 @@
-import { build } from 'esbuild';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client, type CallToolResult } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { bundle } from '../../cli/bundle.ts';
 
 const SKILLS = new URL('../../skills/', import.meta.url).pathname;
 
@@ -14,28 +14,18 @@ export interface BuiltSkill {
   remove(): Promise<void>;
 }
 
-/** Bundles a skill into a folder of its own, far from any node_modules, as it runs for users. */
+/** Bundles a skill as `pack` does, into a folder of its own, far from any node_modules, as it runs for users. */
 export async function buildSkill(name: string): Promise<BuiltSkill> {
   const source = join(SKILLS, name);
   const folder = await mkdtemp(join(tmpdir(), `berth-skill-${name}-`));
-  const manifest = JSON.parse(await readFile(join(source, 'skill.json'), 'utf8')) as {
-    files?: string[];
-  };
+  const manifest = JSON.parse(await readFile(join(source, 'skill.json'), 'utf8')) as { files?: string[] };
   const entry = join(folder, 'server', 'index.mjs');
-  await build({
-    entryPoints: [join(source, 'server/index.ts')],
-    outfile: entry,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    logLevel: 'silent',
-    banner: {
-      js: "import { createRequire as __berthRequire } from 'node:module';\nconst require = __berthRequire(import.meta.url);",
-    },
-  });
+  await mkdir(dirname(entry), { recursive: true });
+  await writeFile(entry, await bundle(source, 'server/index.ts'));
   for (const file of manifest.files ?? [])
     await cp(join(source, file), join(folder, file), { recursive: true });
+  // Readable for the account that a sandbox runs it under, as an unpacked package is.
+  await chmod(folder, 0o755);
   return { folder, entry, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 

@@ -73,7 +73,8 @@ function fold(word: string): string {
 
 /** The text round the first word that was found. */
 export function snippet(text: string, terms: readonly string[]): string {
-  const folded = text.toLowerCase();
+  // Character by character, so that places in the folded text are places in the text.
+  const folded = text.replace(/[^a-z0-9\s]/g, (char) => (fold(char).length === 1 ? fold(char) : char));
   const places = terms.map((term) => folded.indexOf(term)).filter((at) => at >= 0);
   const first = places.length === 0 ? 0 : Math.min(...places);
   const from = Math.max(0, first - SNIPPET_CHARS / 4);

@@ -10,7 +10,7 @@ const KEPT_MS = KEPT_DAYS * 24 * 60 * 60 * 1000;
 
 /** The whole index is in memory, so what it can hold bounds what can be kept. */
 export const MOST_NOTES = 10_000;
-export const MOST_TOTAL_CHARS = 8 * 1024 * 1024;
+export const MOST_TOTAL_CHARS = 4_000_000;
 
 /** A temporary file this old belongs to a process that is gone. */
 const STALE_MS = 60 * 60 * 1000;
@@ -140,13 +140,7 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
     }
     const known = (await notes()).get(held.id);
     if (known) return { note: known, created: false };
-    const alive = [...byId.values()].filter(({ forgottenAt }) => forgottenAt === undefined);
-    const chars = alive.reduce((sum, { text }) => sum + text.length, draft.text.length);
-    if (alive.length >= MOST_NOTES || chars > MOST_TOTAL_CHARS) {
-      throw new Error(
-        `The memory is full (${alive.length} notes). Forget notes that are not needed, or merge some.`,
-      );
-    }
+    expectRoom(draft.text.length, 1);
     const time = at.toISOString();
     const note: Note = { id: held.id, revision: 1, ...draft, createdAt: time, updatedAt: time };
     const created = await putWhole(notesFolder, fileOf(note), writeNote(note));
@@ -164,7 +158,19 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
     return claimSchema.parse(JSON.parse(await readFile(path, 'utf8')));
   };
 
+  /** Refuses what would make the memory hold more than its index can. */
+  const expectRoom = (moreChars: number, moreNotes: number): void => {
+    const alive = [...byId.values()].filter(({ forgottenAt }) => forgottenAt === undefined);
+    const chars = alive.reduce((sum, { text }) => sum + text.length, 0);
+    if (alive.length + moreNotes <= MOST_NOTES && chars + moreChars <= MOST_TOTAL_CHARS) return;
+    throw new Error(
+      `The memory is full (${alive.length} notes, ${chars} characters). Forget notes that are not needed, or merge some.`,
+    );
+  };
+
   const change: Notebook['change'] = async (before, changed) => {
+    const more = (changed.text ?? before.text).length - before.text.length;
+    if (more > 0) expectRoom(more, 0);
     const note: Note = {
       ...before,
       ...changed,

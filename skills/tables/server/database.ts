@@ -64,9 +64,7 @@ export async function openDatabase(givenUp: () => boolean): Promise<Database> {
   const sqlite = await init();
   const { capi, oo1 } = sqlite;
   const db: SqliteDatabase = new oo1.DB(':memory:');
-  db.exec(
-    `PRAGMA hard_heap_limit = ${MOST_HEAP_BYTES}; PRAGMA journal_mode = OFF; PRAGMA trusted_schema = OFF;`,
-  );
+  db.exec(`PRAGMA hard_heap_limit = ${MOST_HEAP_BYTES}; PRAGMA trusted_schema = OFF;`);
   const { pointer } = db;
   if (pointer === undefined) throw new Error('SQLite did not open.');
   for (const [limit, value] of [
@@ -138,10 +136,10 @@ export async function openDatabase(givenUp: () => boolean): Promise<Database> {
       const fault = (code: number): Error => failure(capi.sqlite3_errmsg(pointer), code);
       const placeholders = columns.map(() => '?').join(', ');
       const insert = insertInto(sqlite, db, `INSERT INTO ${quoted(name)} VALUES (${placeholders})`, fault);
-      const end = (): void => {
+      const end = (sql: string): void => {
         insert.end();
-        // A statement that ran out of memory has ended the transaction already.
-        if (capi.sqlite3_get_autocommit(pointer) === 0) db.exec('COMMIT');
+        // A statement that ran out of memory has rolled back and ended the transaction already.
+        if (capi.sqlite3_get_autocommit(pointer) === 0) db.exec(sql);
       };
       return {
         row: (cells) => {
@@ -153,7 +151,7 @@ export async function openDatabase(givenUp: () => boolean): Promise<Database> {
           }
         },
         finish: () => {
-          translated(end);
+          translated(() => end('COMMIT'));
           return {
             rows,
             columns: columns.map((column, index) => ({
@@ -163,10 +161,7 @@ export async function openDatabase(givenUp: () => boolean): Promise<Database> {
             })),
           };
         },
-        abandon: () => {
-          end();
-          db.exec(`DROP TABLE IF EXISTS ${quoted(name)}`);
-        },
+        abandon: () => end('ROLLBACK'),
       };
     },
 

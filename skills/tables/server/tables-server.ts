@@ -58,10 +58,10 @@ const queryInput = z.strictObject({
     .max(64_000)
     .describe('One SELECT, WITH or EXPLAIN statement in the dialect of SQLite.'),
   tables: z
-    .record(z.string().regex(/^[A-Za-z_]\w{0,62}$/, 'is not a name for a table'), z.string().min(1))
+    .record(z.string().regex(/^[A-Za-z_]\w{0,62}$/), z.string().min(1))
     .refine((tables) => Object.keys(tables).length <= MOST_TABLES, `name at most ${MOST_TABLES} tables`)
     .default({})
-    .describe('Names for files: {"sales": "data/sales.csv"}.'),
+    .describe('Names (letters, digits, _) for files: {"sales": "data/sales.csv"}.'),
   limit: z.int().min(1).max(MOST_ROWS).default(100).describe('Most rows to answer.'),
   timeoutMs,
 });

@@ -15,7 +15,7 @@ const FORMATS = {
 export type Format = (typeof FORMATS)[keyof typeof FORMATS];
 
 /** What still fits in memory once loaded. */
-const MOST_FILE_BYTES = 64 * 1024 * 1024;
+const MOST_FILE_BYTES = 48 * 1024 * 1024;
 
 const MOUNT_POINT = '/workspace';
 const NOT_ENTERED = new Set(['.git', 'node_modules', '.trash']);

@@ -25,9 +25,8 @@ const second: Migration = {
 describe('openDatabase', () => {
   it('applies each migration once, in the order of the names', async () => {
     const path = join(await tempFolder(), 'notes.db');
-    const once1 = await openDatabase<Notes>(path, { migrations: [first] });
-    await once1.close();
-    for (const _attempt of [1, 2]) {
+    await (await openDatabase<Notes>(path, { migrations: [first] })).close();
+    for (let start = 0; start < 2; start += 1) {
       const database = await openDatabase<Notes>(path, { migrations: [second, first] });
       expect(await database.query.selectFrom('note').selectAll().execute()).toEqual([{ text: 'seed' }]);
       expect(database.raw.pragma('synchronous', { simple: true })).toBe(2);

@@ -3,6 +3,7 @@ import {
   parquetMetadataAsync,
   parquetRead,
   parquetSchema,
+  type ColumnData,
   type ParquetParsers,
 } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';

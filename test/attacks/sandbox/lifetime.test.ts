@@ -1,0 +1,133 @@
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
+import { verifies } from '../../support/verifies.ts';
+import { type Form, FORM_NAMES, hubOfItsOwn, openForm, type SeparateHub } from './forms.ts';
+
+/** The bound that a hub's death has to end everything. */
+const GONE_WITHIN_MS = 2000;
+
+/** Starts a child in a session of its own that starts another, all deaf to every signal that can be caught. */
+const FAMILY = `
+import { spawn } from 'node:child_process';
+const [depth, token] = [Number(process.argv[2]), process.argv[3]];
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGPIPE']) process.on(signal, () => {});
+setInterval(() => {}, 1000);
+const ready = () => process.stdout.write('ready ' + token);
+if (depth === 0) ready();
+else {
+  const child = spawn(process.execPath, [process.argv[1], String(depth - 1), token], { detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+  child.stdout.once('data', () => {
+    ready();
+    if (process.argv[4] === 'leave') process.exit(0);
+  });
+}
+`;
+
+describe.each(FORM_NAMES)('the end of a skill, the hub being %s', (name) => {
+  let form: Form;
+  let base: string;
+
+  beforeAll(async () => {
+    form = await openForm(name);
+    base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
+    await chmod(base, 0o755);
+  });
+  afterAll(async () => {
+    await form.close();
+    await rm(base, { recursive: true, force: true });
+  });
+
+  async function openHub(): Promise<SeparateHub> {
+    const asNobody = name === 'an ordinary user' && process.getuid?.() === 0;
+    const folder = await mkdtemp(join(base, 'hub-'));
+    await chmod(folder, 0o755);
+    const hub = await hubOfItsOwn({
+      base: folder,
+      stateDir: join(form.home, 'sandbox'),
+      home: form.home,
+      ...(asNobody ? { account: form.owner } : {}),
+    });
+    onTestFinished(() => hub.close());
+    return hub;
+  }
+
+  const family = (token: string, ...more: string[]): Promise<SandboxPlan> =>
+    form.plan(
+      { 'attack.mjs': FAMILY },
+      { runtime: { kind: 'node', entry: 'attack.mjs', args: ['2', token, ...more] } },
+    );
+
+  it('nothing remains within two seconds when the hub is killed with -9', verifies('sandbox.no-orphans'), async () => {
+    const hub = await openHub();
+    const token = `token-${name.length}-${hub.pid}`;
+    const { said } = await hub.start(await family(token));
+    expect(said).toBe(`ready ${token}`);
+    expect(await processesNaming(token)).toHaveLength(5);
+
+    const killedAt = performance.now();
+    hub.child.kill('SIGKILL');
+    await expect.poll(() => processesNaming(token), { timeout: GONE_WITHIN_MS, interval: 5 }).toEqual([]);
+    expect(performance.now() - killedAt).toBeLessThan(GONE_WITHIN_MS);
+  });
+
+  it('a hub that is killed while it starts skills leaves none', verifies('sandbox.no-orphans'), async () => {
+    for (const delay of [0, 2, 5, 9]) {
+      const hub = await openHub();
+      const token = `token-early-${name.length}-${hub.pid}`;
+      const plan = await family(token);
+      await hub.report();
+      void hub.start(plan).catch(() => undefined);
+      if (delay > 0) await expect.poll(() => processesNaming('berth-sandbox:' + hub.pid), { interval: 1 }).not.toEqual([]);
+      const until = performance.now() + delay;
+      while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
+      hub.child.kill('SIGKILL');
+      await hub.close();
+      await expect.poll(() => processesNaming(token), { timeout: GONE_WITHIN_MS, interval: 5 }).toEqual([]);
+    }
+  });
+
+  it('what a program leaves behind ends with it', verifies('sandbox.no-orphans'), async () => {
+    const token = `token-leave-${name.length}-${process.pid}`;
+    const { stdout, exit } = await form.run(await family(token, 'leave'));
+    expect(stdout.toString()).toBe(`ready ${token}`);
+    expect(exit).toEqual({ code: 0, signal: null });
+    expect(await processesNaming(token)).toEqual([]);
+  });
+
+  it('leaves no control group behind', verifies('sandbox.no-orphans'), async () => {
+    const hub = await openHub();
+    await hub.report();
+    const groups = await groupsNaming('berth-');
+    // The hubs that were killed above are gone, and so are their groups; those of other tests may stand.
+    for (const group of groups) {
+      const [, pid = ''] = group.split('-');
+      expect(await exists(`/proc/${pid}`), group).toBe(true);
+    }
+  });
+});
+
+/** Command lines of all processes that name the token: those of the sandbox, seen from outside. */
+async function processesNaming(token: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+    if (command.includes(token)) found.push(`${pid} ${command.replaceAll('\0', ' ')}`);
+  }
+  return found;
+}
+
+async function groupsNaming(start: string): Promise<string[]> {
+  const folders = ['/sys/fs/cgroup', '/sys/fs/cgroup/pids'];
+  const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])));
+  return names.flat().filter((entry) => entry.startsWith(start));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

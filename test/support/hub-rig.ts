@@ -1,0 +1,88 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { claimsOf } from '../../cli/package-claims.ts';
+import { packSkill } from '../../cli/pack.ts';
+import { type Acceptance, adminApi } from '../../hub/admin-api.ts';
+import { hubConfigSchema } from '../../hub/config.ts';
+import { type RunningHub, startHub } from '../../hub/main.ts';
+import { createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
+import { createKey, type SigningKey } from '../../protocol/node/keys.ts';
+import { callRoute } from '../../protocol/node/http-client.ts';
+import { createLogger } from '../../protocol/node/logger.ts';
+import { signStatement } from '../../protocol/provenance.ts';
+import { publishTo, type TestRegistry, testRegistry } from './registry.ts';
+import { tempFolder } from './temp-folder.ts';
+
+const PATH = process.env['PATH'] ?? '';
+
+/** A real hub with its real sandbox before a real registry, driven through its admin API. */
+export interface HubRig {
+  registry: TestRegistry;
+  hub: RunningHub;
+  home: string;
+  /** A folder that may be granted. */
+  workspace: string;
+  /** Packs, signs and publishes a folder; the first key of a namespace is registered for it. */
+  publish(folder: string, key?: SigningKey): Promise<{ name: string; version: string; digest: string }>;
+  install(name: string, range?: string, accept?: Acceptance): ReturnType<typeof install>;
+  call(skill: string, tool: string, args?: Record<string, unknown>): Promise<Record<string, any>>;
+  /** The text of a call's first content item. */
+  text(skill: string, tool: string, args?: Record<string, unknown>): Promise<string>;
+  admin: { socketPath: string };
+  restart(): Promise<void>;
+}
+
+async function install(admin: { socketPath: string }, name: string, range?: string, accept?: Acceptance) {
+  return callRoute(adminApi.install, {
+    ...admin,
+    body: { name, ...(range === undefined ? {} : { range }), ...(accept === undefined ? {} : { accept }) },
+  });
+}
+
+/** Starts both; `registryUrl` puts something else, such as a liar, between them. */
+export async function hubRig({ registryUrl }: { registryUrl?: (real: string) => Promise<string> } = {}): Promise<HubRig> {
+  const registry = await testRegistry();
+  const home = await tempFolder();
+  const workspace = join(await tempFolder(), 'workspace');
+  await mkdir(workspace);
+  const log = createLogger({ level: 'silent', name: 'test' });
+  const config = hubConfigSchema.parse({
+    home,
+    port: 0,
+    registry: registryUrl === undefined ? registry.url : await registryUrl(registry.url),
+    path: PATH,
+    logLevel: 'silent',
+  });
+  let hub = await startHub(config, { log, version: '0.0.0-test' });
+  onTestFinished(() => hub.stop());
+  const admin = { socketPath: join(home, 'hub', 'admin.sock') };
+  const driver = createBwrapDriver({ path: PATH, stateDir: join(await tempFolder(), 'pack'), forbidden: [], log });
+  const defaultKey = createKey();
+  const call = (skill: string, tool: string, args: Record<string, unknown> = {}) =>
+    callRoute(adminApi.call, { ...admin, body: { skill, tool, arguments: args } });
+  return {
+    registry,
+    get hub() {
+      return hub;
+    },
+    home,
+    workspace,
+    admin,
+    async publish(folder, key = defaultKey) {
+      const { archive } = await packSkill({ driver }, folder);
+      const { statement, digest, manifest, surface } = await claimsOf(archive);
+      await registry.admin.registerKey(manifest.name.split('/')[0] ?? '', key.record);
+      const bundle = await signStatement(statement, key.privateKey);
+      await publishTo(registry, { archive, digest, manifest, surface, statement, bundle, key, files: [] });
+      return { name: manifest.name, version: manifest.version, digest };
+    },
+    install: (name, range, accept) => install(admin, name, range, accept),
+    call,
+    text: async (skill, tool, args) => String((await call(skill, tool, args) as any)['content'][0].text),
+    async restart() {
+      await hub.stop();
+      hub = await startHub(config, { log, version: '0.0.0-test' });
+    },
+  };
+}
