@@ -43,10 +43,16 @@ export async function install(
   if (current !== undefined && isSatisfied(current, offered, request.accept))
     return { proposal: undefined, installed: current };
   const proposal = await propose(parts, offered);
-  const mayAccept = proposal.kind === 'install' || proposal.widened.length === 0;
-  if (request.accept === undefined || !mayAccept) return { proposal, installed: undefined };
+  if (request.accept === undefined || (await widens(parts, proposal, request.accept))) {
+    return { proposal, installed: undefined };
+  }
   const installed = await approve(parts, proposal.id, request.accept);
   return { proposal: { ...proposal, state: 'approved' }, installed };
+}
+
+async function widens(parts: InstallParts, { kind, offered, current }: Proposal, accept: Acceptance): Promise<boolean> {
+  if (kind === 'install') return false;
+  return widenings(offered, current, await pinnedSigner(parts.db, offered.name), accept.without).length > 0;
 }
 
 /** Whether nothing is left to decide: these bytes serve already, with all they ask, and nothing else is wanted. */

@@ -1,5 +1,5 @@
 import { type ConfigField, type Manifest, splitName } from '../protocol/manifest.ts';
-import { atoms, diff, networkId, normalise, type Permissions } from '../protocol/permissions.ts';
+import { atoms, diff, networkId, normalise, withoutAtoms, type Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import { boundEffects, diffSurface, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import type { VerifiedVersion } from './fetch.ts';
@@ -24,11 +24,15 @@ export interface ProposedTool {
   answer: Answer;
 }
 
-/** What is wider than what serves today, one sentence each; empty for a version that only narrows or repairs. */
+/**
+ * What is wider than what serves today, one sentence each; empty for a version that only narrows or repairs.
+ * `without` names permissions that will not be granted anyway.
+ */
 export function widenings(
   offered: VerifiedVersion,
   current: InstalledSkill | undefined,
   pinnedSigner: string | undefined,
+  without: readonly string[] = [],
 ): string[] {
   const sentences: string[] = [];
   if (pinnedSigner !== undefined && pinnedSigner !== offered.signer) {
@@ -37,7 +41,7 @@ export function widenings(
     );
   }
   if (current === undefined) return sentences;
-  const asked = normalise(offered.manifest.permissions);
+  const asked = withoutAtoms(normalise(offered.manifest.permissions), without);
   // A permission that was refused before is not news when it is merely asked again.
   const before =
     current.digest === offered.digest ? current.permissions : normalise(current.manifest.permissions);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { identityOf, isAlive, type ProcessIdentity, signal } from './processes.ts';
@@ -39,7 +40,7 @@ const CPU_PERIOD_US = 100_000;
 const OWN_PROCESSES = 2;
 const REMOVE_ATTEMPTS = 200;
 const REMOVE_PAUSE_MS = 10;
-const GROUP_NAME = /^berth-(\d+)-(\d+)-\d+$/;
+const GROUP_NAME = /^berth-(\d+)-(\d+)-\d+-\d+$/;
 
 /**
  * The control groups that root may make; undefined where it may make none. Groups are made below the hub's own in version 1, so that what limits the hub limits its
@@ -114,12 +115,14 @@ const LIMIT_FILES = {
 
 /** The groups of these hierarchies. Apart from `findControlGroups` so that version 2 can be proved on a version 1 machine. */
 export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIdentity): ControlGroups {
+  // One process may hold several drivers: packing and serving, or tests.
+  const mark = randomBytes(4).readUInt32BE();
   let count = 0;
   return {
     enforces: hierarchies.flatMap(({ controllers }) => controllers),
     async create(limits) {
       count += 1;
-      const name = `berth-${hub.pid}-${hub.startTime}-${count}`;
+      const name = `berth-${hub.pid}-${hub.startTime}-${mark}-${count}`;
       const folders = hierarchies.map((hierarchy) => ({ ...hierarchy, folder: join(hierarchy.parent, name) }));
       const group = groupIn(folders);
       try {

@@ -81,6 +81,8 @@ describe('an install', () => {
     const upgraded = await rig.install(NAME, '1.0.1', {});
     expect(upgraded.installed?.grants.map((grant) => grant.permission)).toEqual(['resources']);
     await expectCode(rig.install(NAME, '1.0.1', { without: ['network:x:1'] }), 'grant-not-found');
+    const switched = await rig.install(NAME, '1.0.1', { without: ['filesystem:${workspace}'], tools: { look: 'deny' } });
+    expect(switched.installed?.tools).toMatchObject([{ name: 'look', answer: 'deny' }]);
     const again = await rig.install(NAME, '1.0.1', { workspace: rig.workspace });
     expect(again).toMatchObject({ approval: { kind: 'upgrade', state: 'waiting' } });
   });
