@@ -87,19 +87,23 @@ export const REQUIREMENTS = {
   'registry.host-guard': 'A request under a foreign Host or Origin is refused.',
 
   // sandbox
-  'sandbox.nothing-ungranted': 'A skill sees and changes nothing outside of its package, its scratch space and its grants.',
+  'sandbox.nothing-ungranted':
+    'A skill sees and changes nothing outside of its package, its scratch space and its grants.',
   'sandbox.no-programs': 'A skill finds no program but its runtime and those that were granted.',
   'sandbox.environment': 'A skill gets the environment of its plan; none of the hub’s is readable to it.',
   'sandbox.unprivileged': 'A skill has no capability, cannot gain one, and its system calls are filtered.',
   'sandbox.no-network': 'A skill without a network grant reaches no network, not even the host’s loopback.',
   'sandbox.descriptors': 'A skill inherits its three pipes and no other descriptor.',
-  'sandbox.account': 'A skill runs as an unprivileged account; only a folder that root alone may use keeps root’s ownership.',
-  'sandbox.system-calls': 'System calls that reach other processes, key rings, namespaces or the kernel itself are refused.',
+  'sandbox.account':
+    'A skill runs as an unprivileged account; only a folder that root alone may use keeps root’s ownership.',
+  'sandbox.system-calls':
+    'System calls that reach other processes, key rings, namespaces or the kernel itself are refused.',
   'sandbox.limits': 'Memory, processes, open files and scratch space of a skill are bounded.',
   'sandbox.no-orphans': 'When a skill is ended, or its hub killed, no process of it remains.',
   'sandbox.data-apart': 'One skill’s data folder is not there for another.',
   'sandbox.fails-closed': 'Without a usable sandbox, or with a grant it cannot enforce, nothing runs.',
-  'sandbox.mounts': 'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
+  'sandbox.mounts':
+    'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
 
   // runner
@@ -144,14 +148,17 @@ export const REQUIREMENTS = {
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
   'catalog.resource-collision': 'A resource URI offered by two skills belongs to the one installed first.',
-  'install.serves': 'A skill serves only after its proposal was approved, and a settled proposal cannot be answered again.',
-  'install.needs': 'A missing workspace, value or secret is named with its flag, all at once, and nothing is changed.',
+  'install.serves':
+    'A skill serves only after its proposal was approved, and a settled proposal cannot be answered again.',
+  'install.needs':
+    'A missing workspace, value or secret is named with its flag, all at once, and nothing is changed.',
   'install.narrowed': 'A permission that the admin refused is not granted, now or by a later upgrade.',
   'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
   'install.signer-change': 'Another signer of a namespace is never accepted in silence.',
   'install.files-rechecked': 'Installed files are checked at every start of a skill.',
-  'install.quarantine': 'A skill whose live surface is not the approved one is quarantined with the evidence.',
+  'install.quarantine':
+    'A skill whose live surface is not the approved one is quarantined with the evidence.',
   'install.surface-signed': 'A package that says something else than was signed is not installed.',
   'install.lying-registry': 'Nothing that a registry says is believed unless it is signed and fits.',
   'install.registry-pinned': 'A registry that shows another key than when it was first seen is refused.',
@@ -197,8 +204,10 @@ export const REQUIREMENTS = {
   'cli.secrets-not-argv': 'A secret is never taken from the command line and never repeated in a message.',
   'cli.token-stays': 'A token is sent only to the registry it belongs to.',
   'cli.init-packs': 'What `berth init` writes packs and passes its check as it is, without npm install.',
-  'cli.up': 'One `berth up` serves a home at a time, says its URLs first, and leaves nothing running when it stops.',
-  'cli.first-day': 'init, publish, install and call work one after the other; the same bytes give the same receipt.',
+  'cli.up':
+    'One `berth up` serves a home at a time, says its URLs first, and leaves nothing running when it stops.',
+  'cli.first-day':
+    'init, publish, install and call work one after the other; the same bytes give the same receipt.',
   'cli.upgrade-waits': 'A version that wants more waits for its own approval while the old one serves.',
   'cli.undo': 'Every change names the command that takes it back, and that command works.',
   'cli.audit-offline': 'The audit log is verified with the hub stopped, and a changed record is named.',

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { identityOf, isAlive, type ProcessIdentity, signal } from './processes.ts';
@@ -40,7 +41,9 @@ const CPU_PERIOD_US = 100_000;
 const OWN_PROCESSES = 2;
 const REMOVE_ATTEMPTS = 200;
 const REMOVE_PAUSE_MS = 10;
-const GROUP_NAME = /^berth-(\d+)-(\d+)-\d+-\d+$/;
+/** Whose a group is; two drivers of one process tell theirs apart by the rest. */
+const GROUP_NAME = /^berth-(\d+)-(\d+)-/;
+const groupName = (hub: ProcessIdentity) => `berth-${hub.pid}-${hub.startTime}-${randomUUID()}`;
 
 /**
  * The control groups that root may make; undefined where it may make none. Groups are made below the hub's own in version 1, so that what limits the hub limits its
@@ -96,7 +99,7 @@ async function tried(hierarchy: Hierarchy, hub: ProcessIdentity): Promise<Contro
       await writeFile(join(hierarchy.parent, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
     }
   }
-  const folder = join(hierarchy.parent, `berth-${hub.pid}-${hub.startTime}-0`);
+  const folder = join(hierarchy.parent, groupName(hub));
   try {
     await mkdir(folder);
     const files = await readdir(folder);
@@ -117,12 +120,10 @@ const LIMIT_FILES = {
 export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIdentity): ControlGroups {
   // One process may hold several drivers: packing and serving, or tests.
   const mark = randomBytes(4).readUInt32BE();
-  let count = 0;
   return {
     enforces: hierarchies.flatMap(({ controllers }) => controllers),
     async create(limits) {
-      count += 1;
-      const name = `berth-${hub.pid}-${hub.startTime}-${mark}-${count}`;
+      const name = groupName(hub);
       const folders = hierarchies.map((hierarchy) => ({ ...hierarchy, folder: join(hierarchy.parent, name) }));
       const group = groupIn(folders);
       try {

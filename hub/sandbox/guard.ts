@@ -1,21 +1,26 @@
 import { spawn } from 'node:child_process';
+import { markOf, type ProcessIdentity } from './processes.ts';
 
 /**
- * Waits for the end of its input, then ends every process whose command line begins with the mark,
- * until a look finds none. Anybody can write a mark, so the looks are counted;
- * grep's own verdict does not count, because processes come and go while it reads.
+ * Waits for the end of its input and then of the hub, `$1`; ends every process whose command line
+ * begins with the mark, `$2`, until two looks in a row find none. The first wait is for the kernel: only
+ * when the hub is quite gone have all that it binds to the hub been told. Looks are counted, because
+ * anybody can write a mark; grep's verdict is not asked, because processes come and go while it reads.
  */
 const SCRIPT = `
 while read -r _; do :; done
 looks=0
-while [ $looks -lt 100 ]; do
-  found=$(grep -lsa "^$1" /proc/[0-9]*/cmdline)
-  [ -n "$found" ] || break
+while [ $looks -lt 1000 ] && grep -qs '^State:.[^ZX]' "/proc/$1/status"; do looks=$((looks + 1)); done
+looks=0
+empty=0
+while [ $looks -lt 100 ] && [ $empty -lt 2 ]; do
+  looks=$((looks + 1))
+  found=$(grep -lsa "^$2" /proc/[0-9]*/cmdline)
+  if [ -z "$found" ]; then empty=$((empty + 1)); else empty=0; fi
   for file in $found; do
     pid=\${file#/proc/}
     kill -9 "\${pid%/cmdline}" 2>/dev/null
   done
-  looks=$((looks + 1))
 done
 `;
 
@@ -25,8 +30,8 @@ done
  * milliseconds before is left alone. The guard is one small shell for a whole hub; it holds the other
  * end of a pipe of ours, so that it learns of any death at once, and it does nothing until then.
  */
-export function startGuard(shell: string, mark: string): void {
-  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', mark], {
+export function startGuard(shell: string, hub: ProcessIdentity): void {
+  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', String(hub.pid), markOf(hub, '')], {
     cwd: '/',
     env: { PATH: '/usr/bin:/bin' },
     // Out of the hub's group: what ends the hub from a terminal must not end its guard first.

@@ -6,7 +6,7 @@ import { NOBODY } from './accounts.ts';
 import { type ControlGroups, findControlGroups } from './cgroup.ts';
 import { inheritedDescriptors } from './descriptors.ts';
 import { startGuard } from './guard.ts';
-import { endOrphans, identityOf, markOf, type ProcessIdentity } from './processes.ts';
+import { endOrphans, identityOf, type ProcessIdentity } from './processes.ts';
 import { createPrograms, type Programs, type RootEntry } from './programs.ts';
 import { seccompFilter } from './seccomp.ts';
 import { syscallsOf } from './syscalls.ts';
@@ -96,7 +96,7 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
 
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const groups = root ? await findControlGroups(hub) : undefined;
-  startGuard((await executable('sh', options.path)) ?? '/bin/sh', markOf(hub, ''));
+  startGuard((await executable('sh', options.path)) ?? '/bin/sh', hub);
   const orphansEnded = await endOrphans();
   await groups?.sweep();
   return {
@@ -128,10 +128,11 @@ async function makeDevices(folder: string, path: string): Promise<RootEntry[]> {
   const mknod = await executable('mknod', path);
   if (mknod === undefined) return [];
   try {
-    await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { mode: 0o755 });
+    await mkdir(folder, { recursive: true, mode: 0o755 });
     for (const [name, [major, minor]] of Object.entries(DEVICES)) {
       const node = join(folder, name);
+      if (await isOurDevice(node, major, minor)) continue;
+      await rm(node, { force: true });
       await promisify(execFile)(mknod, [node, 'c', String(major), String(minor)], { env: {} });
       await lchown(node, NOBODY.uid, NOBODY.gid);
       await chmod(node, 0o666);
@@ -142,6 +143,12 @@ async function makeDevices(folder: string, path: string): Promise<RootEntry[]> {
   } catch {
     return [];
   }
+}
+
+/** Left by an earlier hub, and perhaps in use by one that is just ending. */
+async function isOurDevice(path: string, major: number, minor: number): Promise<boolean> {
+  const node = await stat(path).catch(() => undefined);
+  return node?.isCharacterDevice() === true && node.rdev === major * 256 + minor && node.uid === NOBODY.uid && (node.mode & 0o777) === 0o666;
 }
 
 /** The command that mends a sandbox which is there but does not start. */

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { adminApi } from '../../hub/admin-api.ts';
+import { callRoute } from '../../protocol/node/http-client.ts';
 import { appears } from '../support/appears.ts';
 import { type Berth, berth, newHome, removeHome, startBerth } from '../support/berth.ts';
 import { verifies } from '../support/verifies.ts';
@@ -59,9 +61,19 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function stopSignal(up: Berth): Promise<void> {
+/** From now on the process counts its steps. */
+async function arm(up: Berth): Promise<void> {
   up.process.kill('SIGUSR2');
   await until(() => up.log().includes('armed'));
+}
+
+/** The hub alone, which kills itself before its `at`-th step once armed. */
+function killedHub(folder: string, registry: string, at: number): Promise<Berth> {
+  return startBerth(folder, {
+    nodeArgs: ['--import', killer],
+    args: ['serve', 'hub', '--json', '--port', '0', '--registry', registry],
+    env: { KILL_AT: String(at) },
+  });
 }
 
 async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
@@ -96,60 +108,66 @@ describe('a hub that is killed', () => {
   });
 
   it('at any step of an install is whole after the restart', { ...verifies('hub.killed-install'), timeout: 300_000 }, async () => {
-    let killedAt = 0;
-    for (let at = 1; ; at += 1) {
-      const up = await startBerth(home, { nodeArgs: ['--import', killer], env: { KILL_AT: String(at) } });
-      const before = ((await up.ok('list')) as unknown as { name: string }[]).map((skill) => skill.name);
-      if (before.includes('dev.berth/review')) await up.ok('remove', 'dev.berth/review');
-      await stopSignal(up);
-      const install = await up.run('install', 'dev.berth/review', '--yes');
-      if (install.code === 0) {
-        expect(await up.stop()).toBe(0);
-        break;
-      }
-      await until(() => up.process.exitCode !== null || up.process.signalCode !== null);
-      expect(up.log()).toContain(`killed before step ${at}`);
-      killedAt = at;
+    const up = await startBerth(home);
+    const folder = await newHome();
+    const name = 'dev.berth/review';
+    const params = { namespace: 'dev.berth', name: 'review' };
+    let at = 0;
+    for (let installed = false; !installed; ) {
+      at += 1;
+      const hub = await killedHub(folder, up.urls.registry, at);
+      // The restart after the kill before: nothing is half there.
+      await callRoute(adminApi.verifyAudit, hub.admin);
+      expect(readdirSync(join(folder, 'hub', 'staging'))).toEqual([]);
+      const skills = await callRoute(adminApi.skills, hub.admin);
+      for (const skill of skills) expect(skill).toMatchObject({ name, state: 'ready' });
+      if (skills.length > 0) await callRoute(adminApi.removeSkill, { ...hub.admin, params, query: {} });
 
-      const again = await startBerth(home);
-      expect((await again.run('audit', 'verify')).code).toBe(0);
-      const skills = (await again.ok('list')) as unknown as { name: string; state: string }[];
-      const found = skills.find((skill) => skill.name === 'dev.berth/review');
-      if (found !== undefined) expect(found.state).toBe('ready');
-      await again.ok('install', 'dev.berth/review', '--yes');
-      expect(readdirSync(join(home, 'hub', 'staging'))).toEqual([]);
-      await again.ok('remove', 'dev.berth/review');
-      expect(await again.stop()).toBe(0);
+      await arm(hub);
+      installed = await callRoute(adminApi.install, { ...hub.admin, body: { name, accept: {} } }).then(
+        () => true,
+        () => false,
+      );
+      if (installed) await hub.kill();
+      else await hub.gone;
+      expect(installed || hub.log().includes(`killed before step ${at}`)).toBe(true);
     }
-    expect(killedAt).toBeGreaterThan(10);
+    expect(at).toBeGreaterThan(10);
+    await removeHome(folder);
+    await up.stop();
   });
 
   it('at any step of a call leaves it undone, done or said to be unknown', { ...verifies('hub.killed-call'), timeout: 300_000 }, async () => {
-    const seen = new Set<string>();
-    for (let at = 1; ; at += 1) {
-      const up = await startBerth(home, { nodeArgs: ['--import', killer], env: { KILL_AT: String(at) } });
-      await stopSignal(up);
-      const called = await up.run('call', 'probe', 'count', '{"to":1}');
-      if (called.code === 0) {
-        await up.stop();
-        break;
+    const up = await startBerth(home);
+    const folder = await newHome();
+    const first = await killedHub(folder, up.urls.registry, Number.MAX_SAFE_INTEGER);
+    await callRoute(adminApi.install, {
+      ...first.admin,
+      body: { name: 'local.e2e/probe', accept: { workspace, tools: { '*': 'allow' } } },
+    });
+    await first.kill();
+    const body = { skill: 'probe', tool: 'count', arguments: { to: 1 } };
+    const outcomes = new Set<unknown>();
+    for (let [at, called] = [1, false]; !called; at += 1) {
+      const hub = await killedHub(folder, up.urls.registry, at);
+      await callRoute(adminApi.verifyAudit, hub.admin);
+      const records = (await callRoute(adminApi.audit, { ...hub.admin, query: { limit: 1000 } })).map((entry) => entry.record);
+      const ended = new Map(records.filter((r) => r['event'] === 'call.finished').map((r) => [r['call'], r['outcome']]));
+      for (const record of records.filter((r) => r['event'] === 'call.decided')) {
+        expect([...ended.keys()]).toContain(record['call']);
       }
-      await until(() => up.process.exitCode !== null || up.process.signalCode !== null);
-      const again = await startBerth(home);
-      expect((await again.run('audit', 'verify')).code).toBe(0);
-      const records = (await again.ok('audit', 'ls')) as unknown as { record: Record<string, unknown> }[];
-      const open = records.filter(
-        ({ record }) =>
-          record['event'] === 'call.decided' &&
-          record['answer'] === 'allow' &&
-          !records.some((other) => other.record['event'] === 'call.finished' && other.record['call'] === record['call']),
+      for (const outcome of ended.values()) outcomes.add(outcome);
+      await arm(hub);
+      called = await callRoute(adminApi.call, { ...hub.admin, body }).then(
+        () => true,
+        () => false,
       );
-      expect(open).toEqual([]);
-      for (const { record } of records) if (record['event'] === 'call.finished') seen.add(String(record['outcome']));
-      expect((await again.ok('call', 'probe', 'count', '{"to":1}'))['content'][0].text).toBe('counted to 1');
-      expect(await again.stop()).toBe(0);
+      if (called) await hub.kill();
+      else await hub.gone;
     }
-    expect(seen).toContain('unknown');
-    expect(processesWith(home)).toEqual([]);
+    expect(outcomes).toContain('unknown');
+    await removeHome(folder);
+    expect(await up.stop()).toBe(0);
+    await until(() => processesWith(folder).length === 0, 2_000);
   });
 });

@@ -198,9 +198,9 @@ describe('the skill dev.berth/memory', () => {
         const note = await skill.call<Note>('get', { id });
         expect(note.text).toMatch(new RegExp(`^version ${round}\\.\\d+$`));
         expect(await skill.call('list')).toMatchObject({ total: 1, unreadable: 0 });
-        expect((await readdir(join(data, 'notes'))).filter((name) => name.endsWith('.md'))).toEqual([
-          `${id}.${note.revision}.md`,
-        ]);
+        const files = (await readdir(join(data, 'notes'))).filter((name) => name.endsWith('.md'));
+        expect(files).toContain(`${id}.${note.revision}.md`);
+        expect(files).not.toContain(`${id}.${note.revision + 1}.md`);
       }
     },
   );
@@ -233,6 +233,30 @@ describe('the skill dev.berth/memory', () => {
       expect(await found('shared')).toEqual([]);
     },
   );
+
+  it('what was replaced goes once nobody can be about to replace it', async () => {
+    const { id } = await add('one');
+    const files = async (): Promise<string[]> => (await readdir(join(data, 'notes'))).toSorted();
+    const age = async (revision: number): Promise<void> => {
+      const path = join(data, 'notes', `${id}.${revision}.md`);
+      await writeFile(
+        path,
+        (await readFile(path, 'utf8')).replace(
+          /"updatedAt":"[^"]*"/,
+          '"updatedAt":"2026-01-01T00:00:00.000Z"',
+        ),
+      );
+      await utimes(path, 0, 0);
+    };
+    for (const text of ['two', 'three', 'four']) await skill.call('update', { id, text });
+    expect(await files()).toHaveLength(4);
+    for (const revision of [1, 2, 3]) await age(revision);
+    expect(await (await start()).call('get', { id })).toMatchObject({ text: 'four' });
+    expect(await files()).toEqual([`${id}.3.md`, `${id}.4.md`]);
+    await age(4);
+    expect(await (await start()).call('get', { id })).toMatchObject({ text: 'four' });
+    expect(await files()).toEqual([`${id}.4.md`]);
+  });
 
   it('a damaged or foreign file among the notes is counted, not believed', async () => {
     const { id } = await add('good');

@@ -20,7 +20,11 @@ export interface Ran {
 export interface Berth {
   home: string;
   urls: { hub: string; registry: string; mcp: string };
+  /** The admin API of its hub. */
+  admin: { socketPath: string };
   process: ChildProcess;
+  /** Resolves once the process is gone, however. */
+  gone: Promise<unknown>;
   /** Everything it said on standard error. */
   log(): string;
   /** Runs a command against it with `--json`. */
@@ -84,10 +88,13 @@ export async function startBerth(
   });
   child.stdout?.resume();
   const run = (...words: string[]) => berth(home, [...words, '--json']);
+  const said = JSON.parse(ready) as Berth['urls'] & { data: Berth['urls'] };
   return {
     home,
-    urls: JSON.parse(ready) as Berth['urls'],
+    admin: { socketPath: join(home, 'hub', 'admin.sock') },
+    urls: said.data,
     process: child,
+    gone,
     log: () => log,
     run,
     async ok(...words) {

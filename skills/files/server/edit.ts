@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { InLane } from './lanes.ts';
 import { unifiedDiff } from './preview.ts';
 import { expectRevision, findFile, MOST_WRITTEN_BYTES, saveFile } from './save.ts';

@@ -1,5 +1,5 @@
 import { lstat } from 'node:fs/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { globFilter } from './glob.ts';
 import { trashed } from './trash.ts';
 import { walk } from './walk.ts';

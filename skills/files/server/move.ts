@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { exists, makeFolder, placeNew } from './save.ts';
 import type { Workspace } from './workspace.ts';
 

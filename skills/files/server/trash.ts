@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { unifiedDiff } from './preview.ts';
 import { exists, findFile, makeFolder, placeNew } from './save.ts';
 import { decodeExactly, looksBinary } from './text.ts';

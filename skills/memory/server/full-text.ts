@@ -9,7 +9,7 @@ const SHORTEST_FUZZY = 5;
 const FUZZINESS = 0.2;
 
 /** One note found, best first. */
-export interface Hit {
+interface Hit {
   readonly id: string;
   readonly score: number;
   readonly terms: readonly string[];

@@ -1,6 +1,6 @@
 import { completable, McpServer, ResourceTemplate, type CallToolResult } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   addInput,
   addOutput,

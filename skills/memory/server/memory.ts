@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { fullText, snippet } from './full-text.ts';
 import {
   MOST_TAGS,

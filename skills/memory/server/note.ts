@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Bounds of one note. */
 export const MOST_TEXT_CHARS = 32 * 1024;

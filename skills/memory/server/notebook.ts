@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { newNoteId, noteId, parseNote, writeNote, type Note } from './note.ts';
 
 /** How long a forgotten note can be restored, and how long a request id is remembered. */
@@ -9,11 +9,13 @@ export const KEPT_DAYS = 30;
 const KEPT_MS = KEPT_DAYS * 24 * 60 * 60 * 1000;
 
 /** The whole index is in memory, so what it can hold bounds what can be kept. */
-export const MOST_NOTES = 10_000;
-export const MOST_TOTAL_CHARS = 4_000_000;
+const MOST_NOTES = 10_000;
+const MOST_TOTAL_CHARS = 4_000_000;
 
 /** A temporary file this old belongs to a process that is gone. */
 const STALE_MS = 60 * 60 * 1000;
+/** How long a replaced revision stays: longer than any process takes from reading a note to replacing it. */
+const SETTLED_MS = 60 * 1000;
 /** Rounds of reading the folder before giving up on a quiet moment. */
 const MOST_ROUNDS = 20;
 const READ_AT_ONCE = 64;
@@ -22,8 +24,10 @@ const FILE = /^([0-9a-z]{26})\.(\d{1,9})\.md$/;
 const TEMPORARY = /^\.[0-9a-f]{16}\.tmp$/;
 const claimSchema = z.object({ id: noteId, content: z.string() });
 
+type Revision = Pick<Note, 'id' | 'revision'>;
+
 /** What changed since the last look. */
-export interface Seen {
+interface Seen {
   readonly changed: readonly Note[];
   readonly gone: readonly string[];
 }
@@ -33,7 +37,7 @@ export class Outrun extends Error {}
 
 /**
  * The notes on disk. Each is one file, `<id>.<revision>.md`, that is never changed: a change puts the next revision
- * beside it with `link`, which fails if that name is taken, and then takes the old one away. So a crash leaves whole
+ * beside it with `link`, which fails if that name is taken; the old one goes a while later. So a crash leaves whole
  * notes, two processes cannot overwrite each other, and the names in the folder alone say what is new.
  */
 export interface Notebook {
@@ -48,7 +52,7 @@ export interface Notebook {
     draft: Pick<Note, 'title' | 'text' | 'tags'>,
     requestId: string | undefined,
   ): Promise<{ note: Note; created: boolean }>;
-  /** Replaces `before` by what `change` makes of it. Throws `Outrun` when `before` is not the latest any more. */
+  /** Changes a note that `notes` has just answered. Throws `Outrun` when it is not the latest any more. */
   change(before: Note, change: Partial<Pick<Note, 'title' | 'text' | 'tags' | 'forgottenAt'>>): Promise<Note>;
 }
 
@@ -65,12 +69,13 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
   const broken = new Set<string>();
   const listeners: ((seen: Seen) => void)[] = [];
   let looking: Promise<unknown> = Promise.resolve();
+  let lookedAt = 0;
 
-  const fileOf = ({ id, revision }: Pick<Note, 'id' | 'revision'>): string =>
-    join(notesFolder, `${id}.${revision}.md`);
+  const fileOf = ({ id, revision }: Revision): string => join(notesFolder, `${id}.${revision}.md`);
 
   const look = async (): Promise<void> => {
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
+      lookedAt = now().getTime();
       const { latest, older } = newestOf(await readdir(notesFolder));
       const gone = [...byId.keys()].filter((id) => !latest.has(id));
       for (const id of gone) byId.delete(id);
@@ -79,10 +84,8 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
       if (changed.length + gone.length > 0) for (const listener of listeners) listener({ changed, gone });
       // Replaced or removed between the two looks: the next round sees what came instead.
       if (missed) continue;
-      // Left by a crash between the two steps of a change; kept where the newer one turned out unreadable.
-      for (const note of older)
-        if ((byId.get(note.id)?.revision ?? 0) > note.revision) await rm(fileOf(note), { force: true });
-      await forgetForGood();
+      await dropOlder(older);
+      await forgetForGood(older);
       return;
     }
     throw new Error('The notes change faster than they can be read. Try again.');
@@ -112,11 +115,32 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
     return { changed, missed };
   };
 
-  const forgetForGood = async (): Promise<void> => {
+  /**
+   * Takes away what newer revisions replaced, once that is a while ago. Until then the old names stay taken, so that a
+   * process that is about to replace an old revision finds its place occupied; and a folder that is read while it
+   * changes, which may show neither what came nor what went, always shows one revision of a note.
+   */
+  const dropOlder = async (older: readonly Revision[]): Promise<void> => {
+    const limit = now().getTime() - SETTLED_MS;
+    for (const old of older) {
+      const latest = byId.get(old.id);
+      // The newest turned out unreadable: what is below it may be all there is of the note.
+      if (latest === undefined || latest.revision <= old.revision) continue;
+      if (latest.revision === old.revision + 1 && Date.parse(latest.updatedAt) > limit) continue;
+      const stats = await stat(fileOf(old)).catch(ifMissing);
+      if (stats && stats.mtimeMs < limit) await rm(fileOf(old), { force: true });
+    }
+  };
+
+  /** Takes away notes whose time to be restored is over: the latest revision last, or an older one would come back. */
+  const forgetForGood = async (older: readonly Revision[]): Promise<void> => {
     const limit = now().getTime() - KEPT_MS;
-    for (const note of byId.values()) {
-      if (note.forgottenAt !== undefined && Date.parse(note.forgottenAt) < limit)
-        await rm(fileOf(note), { force: true });
+    const over = [...byId.values()].filter(
+      ({ forgottenAt }) => forgottenAt !== undefined && Date.parse(forgottenAt) < limit,
+    );
+    for (const note of over) {
+      for (const old of older) if (old.id === note.id) await rm(fileOf(old), { force: true });
+      await rm(fileOf(note), { force: true });
     }
   };
 
@@ -178,13 +202,11 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
       updatedAt: now().toISOString(),
     };
     if (!(await putWhole(notesFolder, fileOf(note), writeNote(note)))) throw new Outrun();
-    // The name may have been free because its holder was already replaced by a later one.
-    const newest = newestOf(await readdir(notesFolder)).latest.get(note.id);
-    if (newest !== undefined && newest > note.revision) {
+    // Asleep for so long that the name may have been taken, replaced and freed again: whether it was is not known.
+    if (now().getTime() - lookedAt > SETTLED_MS / 2) {
       await rm(fileOf(note), { force: true });
       throw new Outrun();
     }
-    await rm(fileOf(before), { force: true });
     return note;
   };
 
@@ -200,10 +222,10 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
 /** The highest revision of each note, and the ones below. */
 function newestOf(names: readonly string[]): {
   latest: Map<string, number>;
-  older: { id: string; revision: number }[];
+  older: Revision[];
 } {
   const latest = new Map<string, number>();
-  const older: { id: string; revision: number }[] = [];
+  const older: Revision[] = [];
   for (const name of names) {
     const [, id, digits] = FILE.exec(name) ?? [];
     if (id === undefined) continue;

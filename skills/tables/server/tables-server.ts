@@ -1,5 +1,5 @@
 import { McpServer, type CallToolResult, type ServerContext } from '@modelcontextprotocol/server';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Engine } from './engine.ts';
 import { dataFiles } from './workspace.ts';
 

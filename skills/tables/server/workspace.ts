@@ -36,7 +36,7 @@ export interface DataFile {
 }
 
 /** The format a name stands for; undefined when it is no data file. */
-export function formatOf(path: string): Format | undefined {
+function formatOf(path: string): Format | undefined {
   return FORMATS[extname(path).toLowerCase() as keyof typeof FORMATS];
 }
 
