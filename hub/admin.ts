@@ -143,7 +143,9 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
 
   mount(app, adminApi.audit, asAdmin, ({ query }) => auditEntries(parts.db, query));
   mount(app, adminApi.auditRecord, asAdmin, ({ params }) => auditEntry(parts.db, params.seq));
-  mount(app, adminApi.verifyAudit, asAdmin, () => verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head()));
+  mount(app, adminApi.verifyAudit, asAdmin, () =>
+    verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head()),
+  );
 }
 
 function installedOr404(parts: AdminParts, name: string): InstalledSkill {

@@ -10,7 +10,10 @@ export const hubConfigSchema = z.strictObject({
     .describe('Address to listen on; loopback unless other machines are meant to reach it.'),
   port: z.int().min(0).max(65_535).default(4750).describe('Port to listen on; 0 takes any free one.'),
   hosts: z.array(z.string()).default([]).describe('Further host names by which clients reach this hub.'),
-  origins: z.array(z.string()).default([]).describe('Origins of web pages that may call it.'),
+  origins: z
+    .array(z.url())
+    .default([])
+    .describe('Origins by which clients reach it through a proxy, such as https://hub.example.com.'),
   registry: z
     .string()
     .default('http://127.0.0.1:4751')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
 import { newApprovalId } from '../protocol/approval.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
-import { covers, normalise } from '../protocol/permissions.ts';
+import { atoms, covers, normalise } from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
 import { approve, pinnedSigner, type Proposal, proposalOf, settle } from './approvals.ts';
 import type { AuditLog } from './audit/audit-log.ts';
@@ -50,7 +50,11 @@ export async function install(
   return { proposal: { ...proposal, state: 'approved' }, installed };
 }
 
-async function widens(parts: InstallParts, { kind, offered, current }: Proposal, accept: Acceptance): Promise<boolean> {
+async function widens(
+  parts: InstallParts,
+  { kind, offered, current }: Proposal,
+  accept: Acceptance,
+): Promise<boolean> {
   if (kind === 'install') return false;
   return widenings(offered, current, await pinnedSigner(parts.db, offered.name), accept.without).length > 0;
 }
@@ -65,7 +69,11 @@ function isSatisfied(
     current.digest === offered.digest &&
     current.quarantine === undefined &&
     Object.keys(accept ?? {}).length === 0 &&
-    covers(current.permissions, normalise(offered.manifest.permissions))
+    atoms(normalise(offered.manifest.permissions)).every((asked) =>
+      current.grants.some(
+        (grant) => grant.permissionId === asked.id && covers(grant.permission, asked.permission),
+      ),
+    )
   );
 }
 

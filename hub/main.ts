@@ -123,7 +123,10 @@ export async function startHub(config: HubConfig, { log, version }: HubParts): P
   const open = await listen(app, { host: config.host, port: config.port });
   const mcp = `${open.url}/mcp`;
   const { port } = new URL(open.url);
-  ownHosts = names.hosts.map((host) => `${host.toLowerCase()}:${port}`);
+  ownHosts = [
+    ...names.hosts.map((host) => `${host.toLowerCase()}:${port}`),
+    ...names.origins.map((origin) => new URL(origin).host),
+  ];
 
   const adminApp = createApp({ log });
   mountAdmin(adminApp, {

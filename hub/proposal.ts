@@ -1,5 +1,12 @@
 import { type ConfigField, type Manifest, splitName } from '../protocol/manifest.ts';
-import { atoms, diff, networkId, normalise, withoutAtoms, type Permissions } from '../protocol/permissions.ts';
+import {
+  atoms,
+  diff,
+  networkId,
+  normalise,
+  withoutAtoms,
+  type Permissions,
+} from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import { boundEffects, diffSurface, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import type { VerifiedVersion } from './fetch.ts';

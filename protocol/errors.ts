@@ -196,6 +196,9 @@ const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL', 'SQLITE_IOERR_SHMS
 /** Every error as an `AppError`: an unexpected one becomes `internal` and keeps its cause. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
+  // A stream that was stopped by a signal carries the signal's reason.
+  if (isRecord(error) && error['name'] === 'AbortError' && error['cause'] instanceof AppError)
+    return error['cause'];
   if (isRecord(error) && DISK_FULL.has(String(error['code']))) {
     return new AppError('no-space', {
       detail: 'The disk is full; nothing was kept of this.',

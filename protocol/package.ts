@@ -99,7 +99,8 @@ export function requireStatementOf({ predicate }: Statement, found: Package): vo
     if (!Object.hasOwn(predicate.files, path)) {
       throw mismatch(`The archive holds ${path}, which the statement doesn't name.`);
     }
-    if (predicate.files[path] !== found.files[path]) throw mismatch(`The file ${path} is not the one that was signed.`);
+    if (predicate.files[path] !== found.files[path])
+      throw mismatch(`The file ${path} is not the one that was signed.`);
   }
 }
 

@@ -80,7 +80,7 @@ export async function verifyStoredAudit(
   );
   if (verdict.ok) return { records: verdict.records, head: verdict.head };
   throw new AppError('audit-broken', {
-    detail: `Record ${verdict.record} of the audit log is not what was written: ${verdict.reason}.`,
+    detail: `Record ${verdict.record} of the audit log ${verdict.reason}.`,
     hint: 'Somebody or something wrote to the database. Keep a copy, and compare with a backup.',
     data: { record: verdict.record, reason: verdict.reason },
   });

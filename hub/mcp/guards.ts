@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isJsonContentType } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
-import { refuseDeepJson } from '../../protocol/node/http-server.ts';
+import { refuseDeepJson } from '../../protocol/json-depth.ts';
 import type { Principal, Scope } from './gateway.ts';
 
 const MAX_TOKEN_CHARS = 8_192;

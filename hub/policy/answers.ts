@@ -36,5 +36,8 @@ const DECISIONS: Readonly<Record<Answer | 'unknown', (effects: string) => Decisi
     reasons: [{ rule: 'tool-denied', text: 'an admin switched this tool off' }],
     change: 'Set the tool to ask or allow.',
   }),
-  unknown: () => ({ answer: 'deny', reasons: [{ rule: 'tool-unknown', text: 'nothing is known about this tool' }] }),
+  unknown: () => ({
+    answer: 'deny',
+    reasons: [{ rule: 'tool-unknown', text: 'nothing is known about this tool' }],
+  }),
 };

@@ -1,5 +1,5 @@
 import { AppError } from '../../protocol/errors.ts';
-import { refuseDeepJson } from '../../protocol/node/http-server.ts';
+import { refuseDeepJson } from '../../protocol/json-depth.ts';
 import type { SandboxedProcess } from '../sandbox/sandbox.ts';
 
 /** Nested objects and arrays in one message of a skill. */

@@ -58,8 +58,18 @@ export function watchStderr({
   stream.on('error', () => undefined);
 
   return {
-    lastWords: () => clean(tail.toString(), secrets).trim().replaceAll(/\s+/g, ' ').slice(-LAST_WORDS_CHARS),
+    lastWords: () =>
+      clean(withoutStack(tail.toString()), secrets).trim().replaceAll(/\s+/g, ' ').slice(-LAST_WORDS_CHARS),
   };
+}
+
+/** What a crashing program says, without the frames that only its author can read. */
+function withoutStack(text: string): string {
+  const frame = /^\s+at |^(?:node:|file:\/\/)\S*:\d+$|^\s*\^+\s*$|^Node\.js v\d|^\s*throw /;
+  return text
+    .split('\n')
+    .filter((line) => !frame.test(line))
+    .join('\n');
 }
 
 /** The text without secrets and without control characters, which could forge log lines or drive a terminal. */

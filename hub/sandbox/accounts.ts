@@ -39,7 +39,9 @@ export const INSIDE: Account = { uid: 1000, gid: 1000 };
  */
 export function standingFor(unprivileged: Account, folders: readonly FolderRights[]): Standing {
   const owners = folders.map(({ uid, gid }) => ({ uid, gid })).filter(({ uid }) => uid !== 0);
-  const fitting = [unprivileged, ...owners].find((account) => folders.every((folder) => mayUse(account, folder)));
+  const fitting = [unprivileged, ...owners].find((account) =>
+    folders.every((folder) => mayUse(account, folder)),
+  );
   if (fitting !== undefined) return { kind: 'account', ...fitting };
   const root = { uid: 0, gid: 0 };
   const refusing = folders.find((folder) => !mayUse(root, folder));

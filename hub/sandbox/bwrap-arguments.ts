@@ -82,7 +82,9 @@ function fileSystem(order: BwrapOrder): string[] {
     ...tmpfs('/tmp', order.diskMb * MEBIBYTE, '1777'),
     ...order.scratch.flatMap((target) => tmpfs(target, order.diskMb * MEBIBYTE, '0777')),
     ...order.entries.flatMap(({ source, target }) => placed(target, '--ro-bind', source)),
-    ...order.files.flatMap(({ descriptor, target }) => placed(target, '--perms', '0444', '--file', String(descriptor))),
+    ...order.files.flatMap(({ descriptor, target }) =>
+      placed(target, '--perms', '0444', '--file', String(descriptor)),
+    ),
     ...order.mounts.flatMap(({ source, target, mode }) => {
       const option = `--${mode === 'r' ? 'ro-' : ''}bind${typeof source === 'number' ? '-fd' : ''}`;
       return placed(target, option, String(source));

@@ -2,13 +2,28 @@ import { mkdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
-import { type Account, describeStanding, nameOf, NOBODY, ownerOf, type Standing, standingFor } from './accounts.ts';
+import {
+  type Account,
+  describeStanding,
+  nameOf,
+  NOBODY,
+  ownerOf,
+  type Standing,
+  standingFor,
+} from './accounts.ts';
 import { bwrapArguments } from './bwrap-arguments.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
 import { markOf } from './processes.ts';
 import type { RootEntry } from './programs.ts';
-import type { Capability, SandboxDriver, SandboxedProcess, SandboxMount, SandboxPlan, SandboxReport } from './sandbox.ts';
+import type {
+  Capability,
+  SandboxDriver,
+  SandboxedProcess,
+  SandboxMount,
+  SandboxPlan,
+  SandboxReport,
+} from './sandbox.ts';
 import { faultOf, probePlan } from './self-test.ts';
 import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
 
@@ -34,7 +49,11 @@ const PLAIN_FILES = {
 };
 
 /** Certificates that clients of TLS look for, by distribution. */
-const CERTIFICATE_FILES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/cert.pem'];
+const CERTIFICATE_FILES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/cert.pem',
+];
 const TIME_ZONES = '/usr/share/zoneinfo';
 
 /** The loader obeys these, and the launcher inside starts before it has given up its rights. */
@@ -113,9 +132,16 @@ interface Found {
 async function findOut(options: BwrapOptions): Promise<Found> {
   const machine = await lookAtMachine(options);
   if (!('bwrap' in machine)) return { machine: undefined, report: unusable(machine), rootFiles: false };
-  const fault = await selfTest(machine, options, machine.root ? { kind: 'account', ...UNPRIVILEGED } : { kind: 'own' });
+  const fault = await selfTest(
+    machine,
+    options,
+    machine.root ? { kind: 'account', ...UNPRIVILEGED } : { kind: 'own' },
+  );
   if (fault !== undefined) {
-    const problem = { detail: `The sandbox does not hold: ${fault}.`, hint: await startHint(options.path, machine.root) };
+    const problem = {
+      detail: `The sandbox does not hold: ${fault}.`,
+      hint: await startHint(options.path, machine.root),
+    };
     return { machine, report: unusable(problem), rootFiles: false };
   }
   const rootFiles =
@@ -126,7 +152,11 @@ async function findOut(options: BwrapOptions): Promise<Found> {
   return { machine, report: reportOf(machine, rootFiles), rootFiles };
 }
 
-async function selfTest(machine: Machine, options: BwrapOptions, standing: Standing): Promise<string | undefined> {
+async function selfTest(
+  machine: Machine,
+  options: BwrapOptions,
+  standing: Standing,
+): Promise<string | undefined> {
   try {
     return await faultOf(await launch(machine, await probePlan(options.stateDir), standing, []), standing);
   } catch (error) {
@@ -156,10 +186,16 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
         ]
       : []),
     'Disk use is bounded in scratch folders; what a skill writes into granted folders and its data folder is not counted.',
-    ...(lacking.includes('memory') ? ['Memory is bounded for each process of a skill, not for all of them together.'] : []),
+    ...(lacking.includes('memory')
+      ? ['Memory is bounded for each process of a skill, not for all of them together.']
+      : []),
     ...(lacking.includes('cpu') ? ['Processor time is not bounded.'] : []),
-    ...(lacking.includes('pids') ? [`All skills together may have ${SHARED_PROCESSES} processes; there is no bound for each.`] : []),
-    ...(machine.orphansEnded > 0 ? [`Ended ${machine.orphansEnded} sandboxes that a hub had left behind.`] : []),
+    ...(lacking.includes('pids')
+      ? [`All skills together may have ${SHARED_PROCESSES} processes; there is no bound for each.`]
+      : []),
+    ...(machine.orphansEnded > 0
+      ? [`Ended ${machine.orphansEnded} sandboxes that a hub had left behind.`]
+      : []),
   ];
   return {
     driver: 'bwrap',
@@ -194,13 +230,18 @@ async function standingOf(
   held: readonly HeldMount[],
   { dataDir, mounts = [] }: Partial<Pick<SandboxPlan, 'dataDir' | 'mounts'>>,
 ): Promise<Standing> {
-  const own = new Set(mounts.filter(({ root }) => root !== undefined && root === dataDir).map(({ target }) => target));
+  const own = new Set(
+    mounts.filter(({ root }) => root !== undefined && root === dataDir).map(({ target }) => target),
+  );
   const granted = held.filter(({ target }) => !own.has(target));
   if (!machine.root) {
     await Promise.all(granted.map(refuseUnusable));
     return { kind: 'own' };
   }
-  const standing = standingFor(UNPRIVILEGED, granted.map(({ rights }) => rights));
+  const standing = standingFor(
+    UNPRIVILEGED,
+    granted.map(({ rights }) => rights),
+  );
   if (standing.kind !== 'root-files' || rootFiles) return standing;
   throw new AppError('binding-refused', {
     detail: `Only root may use ${granted.map(({ source }) => source).join(', ')}, and this machine cannot hold a skill that may.`,
@@ -225,7 +266,8 @@ async function enterDataFolder(
   standing: Standing,
 ): Promise<() => void> {
   const owner = ownerOf(standing);
-  if (owner === undefined || dataDir === undefined || !mounts.some(({ root }) => root === dataDir)) return () => undefined;
+  if (owner === undefined || dataDir === undefined || !mounts.some(({ root }) => root === dataDir))
+    return () => undefined;
   const there = folders.get(dataDir) ?? { uid: owner.uid, users: 0 };
   if (there.users > 0 && there.uid !== owner.uid) {
     throw new AppError('skill-start-failed', {
@@ -301,7 +343,10 @@ async function launch(
 }
 
 /** An account that is not the hub's reads the package by its permission bits. */
-async function refuseUnreadablePackage({ packageDir, runtime, label }: SandboxPlan, standing: Standing): Promise<void> {
+async function refuseUnreadablePackage(
+  { packageDir, runtime, label }: SandboxPlan,
+  standing: Standing,
+): Promise<void> {
   const file = join(packageDir, runtime.entry);
   const entry = await stat(file).catch(() => undefined);
   if (entry?.isFile() !== true) {
@@ -322,12 +367,18 @@ interface Command {
   entries: readonly RootEntry[];
 }
 
-async function programOf({ programs }: Machine, { runtime, packageDir, limits }: SandboxPlan): Promise<Command> {
+async function programOf(
+  { programs }: Machine,
+  { runtime, packageDir, limits }: SandboxPlan,
+): Promise<Command> {
   const entry = `/skill/${runtime.entry}`;
   switch (runtime.kind) {
     case 'node': {
       const { path, entries } = await programs.node();
-      return { command: [path, `--max-old-space-size=${Math.floor(limits.memoryMb * NODE_HEAP_SHARE)}`, entry], entries };
+      return {
+        command: [path, `--max-old-space-size=${Math.floor(limits.memoryMb * NODE_HEAP_SHARE)}`, entry],
+        entries,
+      };
     }
     case 'python': {
       const { path, entries } = await programs.python();
@@ -342,7 +393,11 @@ async function programOf({ programs }: Machine, { runtime, packageDir, limits }:
  * What stands between bubblewrap and the program: limits, which count from inside the user namespace
  * only, so that a busy desktop does not use up a skill's share; then the change of account.
  */
-async function launchersOf(machine: Machine, standing: Standing, limits: SandboxPlan['limits']): Promise<Command> {
+async function launchersOf(
+  machine: Machine,
+  standing: Standing,
+  limits: SandboxPlan['limits'],
+): Promise<Command> {
   const prlimit = await machine.programs.named('prlimit');
   const dataBytes = (limits.memoryMb + STACK_RESERVE_MB) * 1024 * 1024;
   const processes = processLimit(machine, standing, limits.pids);

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
@@ -46,8 +45,8 @@ const GROUP_NAME = /^berth-(\d+)-(\d+)-/;
 const groupName = (hub: ProcessIdentity) => `berth-${hub.pid}-${hub.startTime}-${randomUUID()}`;
 
 /**
- * The control groups that root may make; undefined where it may make none. Groups are made below the hub's own in version 1, so that what limits the hub limits its
- * skills, and beside it in version 2, where a group with processes cannot have limited children.
+ * The control groups that root may make; undefined where it may make none. Groups are made below the
+ * hub's own in version 1, so that what limits the hub limits its skills, and beside it in version 2, where a group with processes cannot have limited children.
  */
 export async function findControlGroups(hub: ProcessIdentity): Promise<ControlGroups | undefined> {
   const [mounts, own] = await Promise.all([
@@ -72,11 +71,15 @@ export function hierarchiesOf(mountinfo: string, ownGroups: string): Hierarchy[]
     if (type === 'cgroup2') {
       const path = own.find(([id]) => id === '0')?.[2] ?? '/';
       const beside = path === '/' ? '/' : posix.dirname(path);
-      return [{ version: 2, parent: below(mountPoint, root, beside), controllers: ['pids', 'memory', 'cpu'] }];
+      return [
+        { version: 2, parent: below(mountPoint, root, beside), controllers: ['pids', 'memory', 'cpu'] },
+      ];
     }
     if (type !== 'cgroup') return [];
     const controllers = options.split(',').filter(isController);
-    const path = own.find(([, names = '']) => names.split(',').some((name) => controllers.includes(name as Controller)))?.[2];
+    const path = own.find(([, names = '']) =>
+      names.split(',').some((name) => controllers.includes(name as Controller)),
+    )?.[2];
     if (controllers.length === 0 || path === undefined) return [];
     return [{ version: 1, parent: below(mountPoint, root, path), controllers }];
   });
@@ -96,14 +99,18 @@ function below(mountPoint: string, root: string, path: string): string {
 async function tried(hierarchy: Hierarchy, hub: ProcessIdentity): Promise<Controller[]> {
   if (hierarchy.version === 2) {
     for (const controller of hierarchy.controllers) {
-      await writeFile(join(hierarchy.parent, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
+      await writeFile(join(hierarchy.parent, 'cgroup.subtree_control'), `+${controller}`).catch(
+        () => undefined,
+      );
     }
   }
   const folder = join(hierarchy.parent, groupName(hub));
   try {
     await mkdir(folder);
     const files = await readdir(folder);
-    return hierarchy.controllers.filter((controller) => files.includes(LIMIT_FILES[hierarchy.version][controller]));
+    return hierarchy.controllers.filter((controller) =>
+      files.includes(LIMIT_FILES[hierarchy.version][controller]),
+    );
   } catch {
     return [];
   } finally {
@@ -118,18 +125,20 @@ const LIMIT_FILES = {
 
 /** The groups of these hierarchies. Apart from `findControlGroups` so that version 2 can be proved on a version 1 machine. */
 export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIdentity): ControlGroups {
-  // One process may hold several drivers: packing and serving, or tests.
-  const mark = randomBytes(4).readUInt32BE();
   return {
     enforces: hierarchies.flatMap(({ controllers }) => controllers),
     async create(limits) {
       const name = groupName(hub);
-      const folders = hierarchies.map((hierarchy) => ({ ...hierarchy, folder: join(hierarchy.parent, name) }));
+      const folders = hierarchies.map((hierarchy) => ({
+        ...hierarchy,
+        folder: join(hierarchy.parent, name),
+      }));
       const group = groupIn(folders);
       try {
         for (const { folder, version, controllers } of folders) {
           await mkdir(folder);
-          for (const [file, value] of settingsOf(version, controllers, limits)) await set(folder, file, value);
+          for (const [file, value] of settingsOf(version, controllers, limits))
+            await set(folder, file, value);
         }
       } catch (error) {
         await group.remove();
@@ -155,18 +164,32 @@ export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIde
 type Setting = readonly [file: string, value: string];
 
 /** Files that only some kernels have (swap accounting) are marked with `?`. */
-function settingsOf(version: 1 | 2, controllers: readonly Controller[], limits: SandboxPlan['limits']): Setting[] {
+function settingsOf(
+  version: 1 | 2,
+  controllers: readonly Controller[],
+  limits: SandboxPlan['limits'],
+): Setting[] {
   const bytes = String(limits.memoryMb * 1024 * 1024);
   const quota = String(Math.round(limits.cpus * CPU_PERIOD_US));
   const settings: Record<Controller, Setting[]> = {
     pids: [['pids.max', String(limits.pids + OWN_PROCESSES)]],
     memory:
       version === 1
-        ? [['memory.limit_in_bytes', bytes], ['memory.memsw.limit_in_bytes?', bytes]]
-        : [['memory.max', bytes], ['memory.swap.max?', '0'], ['memory.oom.group?', '1']],
+        ? [
+            ['memory.limit_in_bytes', bytes],
+            ['memory.memsw.limit_in_bytes?', bytes],
+          ]
+        : [
+            ['memory.max', bytes],
+            ['memory.swap.max?', '0'],
+            ['memory.oom.group?', '1'],
+          ],
     cpu:
       version === 1
-        ? [['cpu.cfs_period_us', String(CPU_PERIOD_US)], ['cpu.cfs_quota_us', quota]]
+        ? [
+            ['cpu.cfs_period_us', String(CPU_PERIOD_US)],
+            ['cpu.cfs_quota_us', quota],
+          ]
         : [['cpu.max', `${quota} ${CPU_PERIOD_US}`]],
   };
   return controllers.flatMap((controller) => settings[controller]);
@@ -181,12 +204,15 @@ async function set(folder: string, file: string, value: string): Promise<void> {
 
 function groupIn(folders: readonly { folder: string; version: 1 | 2 }[]): ControlGroup {
   const processes = async (): Promise<number[]> => {
-    const lists = await Promise.all(folders.map(({ folder }) => readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '')));
+    const lists = await Promise.all(
+      folders.map(({ folder }) => readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '')),
+    );
     return [...new Set(lists.flatMap((text) => text.split('\n').filter(Boolean).map(Number)))];
   };
   const kill = async (): Promise<void> => {
     for (const { folder, version } of folders) {
-      if (version === 2) await writeFile(join(folder, 'cgroup.kill'), '1', { flag: 'r+' }).catch(() => undefined);
+      if (version === 2)
+        await writeFile(join(folder, 'cgroup.kill'), '1', { flag: 'r+' }).catch(() => undefined);
     }
     for (const pid of await processes()) if (pid > 0 && (await identityOf(pid)) !== undefined) signal(pid);
   };
@@ -197,7 +223,9 @@ function groupIn(folders: readonly { folder: string; version: 1 | 2 }[]): Contro
     kill,
     async ranOutOfMemory() {
       const texts = folders.flatMap(({ folder }) =>
-        ['memory.events', 'memory.oom_control'].map((file) => readFile(join(folder, file), 'utf8').catch(() => '')),
+        ['memory.events', 'memory.oom_control'].map((file) =>
+          readFile(join(folder, file), 'utf8').catch(() => ''),
+        ),
       );
       return (await Promise.all(texts)).some((text) => /^oom_kill [1-9]/m.test(text));
     },

@@ -64,11 +64,15 @@ async function parse(file: FileHandle): Promise<ElfFile | undefined> {
   }));
   const valueOf = (wanted: number) => tags.find(({ tag }) => tag === wanted)?.value ?? 0;
   const address = valueOf(DT_STRTAB);
-  const home = segments.find((one) => one.type === PT_LOAD && one.address <= address && address < one.address + one.size);
+  const home = segments.find(
+    (one) => one.type === PT_LOAD && one.address <= address && address < one.address + one.size,
+  );
   if (home === undefined) return { machine, interpreter, needed: [], runPath: [] };
   const start = home.offset + address - home.address;
   const textsOf = (...wanted: number[]) =>
-    Promise.all(tags.filter(({ tag }) => wanted.includes(tag)).map(({ value }) => nameAt(file, start + value)));
+    Promise.all(
+      tags.filter(({ tag }) => wanted.includes(tag)).map(({ value }) => nameAt(file, start + value)),
+    );
   return {
     machine,
     interpreter,

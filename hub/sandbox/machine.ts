@@ -1,5 +1,17 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, constants, type FileHandle, lchown, mkdir, open, readFile, realpath, rm, stat } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  constants,
+  type FileHandle,
+  lchown,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { NOBODY } from './accounts.ts';
@@ -78,7 +90,9 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
       hint: await installHint('bubblewrap', options.path, root),
     };
   }
-  const { stdout: help } = await promisify(execFile)(bwrap, ['--help'], { env: {} }).catch(() => ({ stdout: '' }));
+  const { stdout: help } = await promisify(execFile)(bwrap, ['--help'], { env: {} }).catch(() => ({
+    stdout: '',
+  }));
   const lacking = NEEDED_OPTIONS.filter((option) => !help.includes(`${option} `));
   if (lacking.length > 0) {
     return {
@@ -118,7 +132,14 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
   };
 }
 
-const DEVICES = { null: [1, 3], zero: [1, 5], full: [1, 7], random: [1, 8], urandom: [1, 9], tty: [5, 0] } as const;
+const DEVICES = {
+  null: [1, 3],
+  zero: [1, 5],
+  full: [1, 7],
+  random: [1, 8],
+  urandom: [1, 9],
+  tty: [5, 0],
+} as const;
 
 /**
  * Copies of the harmless devices, owned by nobody. A skill that keeps root's file ownership owns the
@@ -148,22 +169,31 @@ async function makeDevices(folder: string, path: string): Promise<RootEntry[]> {
 /** Left by an earlier hub, and perhaps in use by one that is just ending. */
 async function isOurDevice(path: string, major: number, minor: number): Promise<boolean> {
   const node = await stat(path).catch(() => undefined);
-  return node?.isCharacterDevice() === true && node.rdev === major * 256 + minor && node.uid === NOBODY.uid && (node.mode & 0o777) === 0o666;
+  return (
+    node?.isCharacterDevice() === true &&
+    node.rdev === major * 256 + minor &&
+    node.uid === NOBODY.uid &&
+    (node.mode & 0o777) === 0o666
+  );
 }
 
 /** The command that mends a sandbox which is there but does not start. */
 export async function startHint(path: string, root: boolean): Promise<string> {
-  const setting = async (name: string) => (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim();
+  const setting = async (name: string) =>
+    (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim();
   const sudo = root ? '' : 'sudo ';
   if (!root && (await setting('kernel/apparmor_restrict_unprivileged_userns')) === '1') {
-    const profile = 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) {\\n  userns,\\n}\\n';
+    const profile =
+      'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) {\\n  userns,\\n}\\n';
     return `AppArmor keeps bwrap from making user namespaces. Allow it: printf '${profile}' | sudo tee /etc/apparmor.d/bwrap && sudo systemctl reload apparmor`;
   }
   if ((await setting('kernel/unprivileged_userns_clone')) === '0' && !root) {
     return 'sudo sysctl -w kernel.unprivileged_userns_clone=1';
   }
-  if ((await setting('user/max_user_namespaces')) === '0') return `${sudo}sysctl -w user.max_user_namespaces=15000`;
-  if (await exists('/.dockerenv')) return 'Start the container with --privileged, or run the hub outside of it.';
+  if ((await setting('user/max_user_namespaces')) === '0')
+    return `${sudo}sysctl -w user.max_user_namespaces=15000`;
+  if (await exists('/.dockerenv'))
+    return 'Start the container with --privileged, or run the hub outside of it.';
   return (await executable('bwrap', path)) === undefined
     ? installHint('bubblewrap', path, root)
     : 'Run `bwrap --unshare-all --ro-bind / / true`; what it prints is what the system refuses.';

@@ -1,4 +1,15 @@
-import { constants, access, lchown, mkdir, open, readdir, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
+import {
+  constants,
+  access,
+  lchown,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  realpath,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import type { Account, FolderRights } from './accounts.ts';
@@ -46,7 +57,10 @@ export async function releaseMounts(held: readonly HeldMount[]): Promise<void> {
   await Promise.all(held.map(({ handle }) => handle.close()));
 }
 
-async function hold(rules: MountRules, { source, target, mode, root = source }: SandboxMount): Promise<HeldMount> {
+async function hold(
+  rules: MountRules,
+  { source, target, mode, root = source }: SandboxMount,
+): Promise<HeldMount> {
   const handle = await open(source, O_PATH | constants.O_DIRECTORY).catch((error: unknown) => {
     throw new AppError('binding-refused', {
       detail: `${source} is not a folder that can be opened.`,
@@ -66,7 +80,13 @@ async function hold(rules: MountRules, { source, target, mode, root = source }: 
     }
     if (root !== rules.dataDir) refuseForbidden(real, rules.forbidden);
     const { uid, gid, mode: bits } = await handle.stat();
-    return { handle, source: real, target, mode, rights: { path: real, uid, gid, permissions: bits & 0o7777, wanted: mode } };
+    return {
+      handle,
+      source: real,
+      target,
+      mode,
+      rights: { path: real, uid, gid, permissions: bits & 0o7777, wanted: mode },
+    };
   } catch (error) {
     await handle.close();
     throw error;

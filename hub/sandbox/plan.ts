@@ -40,9 +40,12 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
   return {
     ...baseOf(request, permissions),
     runtime: withArguments(request.runtime, (text) => substitute(text, inside)),
-    mounts: bindPaths(permissions, bindings).map(
-      ({ source, target, mode, root }): SandboxMount => ({ source, target, mode, root }),
-    ),
+    mounts: bindPaths(permissions, bindings).map(({ source, target, mode, root }): SandboxMount => ({
+      source,
+      target,
+      mode,
+      root,
+    })),
     dataDir: bindings.data,
     scratch: [],
     files: secrets.files,
@@ -93,8 +96,12 @@ function withArguments(runtime: SandboxRuntime, fill: (text: string) => string):
   return { kind: runtime.kind, entry: runtime.entry, args: runtime.args.map(fill) };
 }
 
-function configVariables(config: Readonly<Record<string, string | number | boolean>>): Record<string, string> {
-  const single = Object.entries(config).map(([key, value]) => [`BERTH_CONFIG_${key.toUpperCase()}`, String(value)] as const);
+function configVariables(
+  config: Readonly<Record<string, string | number | boolean>>,
+): Record<string, string> {
+  const single = Object.entries(config).map(
+    ([key, value]) => [`BERTH_CONFIG_${key.toUpperCase()}`, String(value)] as const,
+  );
   return { BERTH_CONFIG: JSON.stringify(config), ...Object.fromEntries(single) };
 }
 
@@ -143,5 +150,7 @@ function placeholderOf(field: ConfigField): string | number | boolean {
 /** Without repetitions and without what lies below another. */
 function outermost(folders: readonly string[]): string[] {
   const unique = [...new Set(folders)];
-  return unique.filter((folder) => !unique.some((other) => other !== folder && folder.startsWith(`${other}/`)));
+  return unique.filter(
+    (folder) => !unique.some((other) => other !== folder && folder.startsWith(`${other}/`)),
+  );
 }

@@ -64,7 +64,8 @@ export async function endOrphans(): Promise<number> {
     if (!/^\d+$/.test(name)) continue;
     const command = await readFile(`/proc/${name}/cmdline`, 'latin1').catch(() => '');
     const [, pid, startTime] = MARK.exec(command) ?? [];
-    if (pid === undefined || startTime === undefined || (await isAlive({ pid: Number(pid), startTime }))) continue;
+    if (pid === undefined || startTime === undefined || (await isAlive({ pid: Number(pid), startTime })))
+      continue;
     const orphan = await identityOf(Number(name));
     if (orphan === undefined || !(await belongsToUs(name))) continue;
     await killExactly(orphan);

@@ -47,7 +47,10 @@ export function createPrograms({ path, node }: { path: string; node: string }): 
   const nodeProgram = once(async () => {
     const entries = await closure([node]);
     const more = (await exists(DISTRIBUTION_NODE_FILES)) ? [same(DISTRIBUTION_NODE_FILES)] : [];
-    return { path: '/usr/bin/node', entries: [...entries, ...more, { source: await realpath(node), target: '/usr/bin/node' }] };
+    return {
+      path: '/usr/bin/node',
+      entries: [...entries, ...more, { source: await realpath(node), target: '/usr/bin/node' }],
+    };
   });
   const pythonProgram = once(async () => pythonFrom(await firstElf('python3', path), closure));
 
@@ -55,7 +58,8 @@ export function createPrograms({ path, node }: { path: string; node: string }): 
     node: nodeProgram,
     python: pythonProgram,
     named(name) {
-      const found = installed.get(name) ?? once(async () => namedProgram(name, await firstElf(name, path), closure));
+      const found =
+        installed.get(name) ?? once(async () => namedProgram(name, await firstElf(name, path), closure));
       installed.set(name, found);
       return found();
     },
@@ -73,7 +77,10 @@ const PYTHON_QUESTION =
   'import sys,sysconfig,json;p=sysconfig.get_path;print(json.dumps({"executable":sys.executable,"stdlib":p("stdlib"),"platstdlib":p("platstdlib")}))';
 
 /** The interpreter and its standard library stand where they stand outside, since it finds one from the other. */
-async function pythonFrom(file: string, closure: (files: string[]) => Promise<RootEntry[]>): Promise<SandboxProgram> {
+async function pythonFrom(
+  file: string,
+  closure: (files: string[]) => Promise<RootEntry[]>,
+): Promise<SandboxProgram> {
   const { stdout } = await promisify(execFile)(file, ['-I', '-S', '-c', PYTHON_QUESTION], {
     env: {},
     timeout: PYTHON_TIMEOUT_MS,
@@ -115,29 +122,44 @@ async function librariesFor(files: readonly string[], folders: readonly string[]
   const waiting = [...files];
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     const elf = await readElf(file);
-    if (elf === undefined) throw new AppError('skill-start-failed', { detail: `${basename(file)} is not a 64-bit ELF file.` });
+    if (elf === undefined)
+      throw new AppError('skill-start-failed', { detail: `${basename(file)} is not a 64-bit ELF file.` });
     interpreter ??= elf.interpreter;
     for (const name of elf.needed.filter((one) => !found.has(one))) {
       const library = await findLibrary(name, elf, file, folders);
       if (library === undefined) {
-        throw new AppError('skill-start-failed', { detail: `${basename(file)} needs ${name}, which this machine lacks.` });
+        throw new AppError('skill-start-failed', {
+          detail: `${basename(file)} needs ${name}, which this machine lacks.`,
+        });
       }
       found.set(name, library);
-      if (found.size > MAX_LIBRARIES) throw new AppError('skill-start-failed', { detail: `${basename(file)} needs too many libraries.` });
+      if (found.size > MAX_LIBRARIES)
+        throw new AppError('skill-start-failed', { detail: `${basename(file)} needs too many libraries.` });
       waiting.push(library);
     }
   }
   if (interpreter === undefined) return [];
-  const cLibrary = found.get('libc.so.6') ?? [...found].find(([name]) => name.startsWith('libc.'))?.[1] ?? interpreter;
+  const cLibrary =
+    found.get('libc.so.6') ?? [...found].find(([name]) => name.startsWith('libc.'))?.[1] ?? interpreter;
   const home = dirname(cLibrary);
-  const libraries = [...found].map(async ([name, file]) => ({ source: await realpath(file), target: join(home, name) }));
+  const libraries = [...found].map(async ([name, file]) => ({
+    source: await realpath(file),
+    target: join(home, name),
+  }));
   return [...(await Promise.all(libraries)), { source: await realpath(interpreter), target: interpreter }];
 }
 
-async function findLibrary(name: string, elf: ElfFile, file: string, folders: readonly string[]): Promise<string | undefined> {
+async function findLibrary(
+  name: string,
+  elf: ElfFile,
+  file: string,
+  folders: readonly string[],
+): Promise<string | undefined> {
   if (name.includes('/')) return undefined;
   const origin = dirname(await realpath(file));
-  const first = elf.runPath.map((folder) => folder.replaceAll(/\$ORIGIN|\$\{ORIGIN\}/g, origin)).filter(isAbsolute);
+  const first = elf.runPath
+    .map((folder) => folder.replaceAll(/\$ORIGIN|\$\{ORIGIN\}/g, origin))
+    .filter(isAbsolute);
   for (const folder of [...first, ...folders]) {
     const candidate = join(folder, name);
     if ((await readElf(candidate))?.machine === elf.machine) return candidate;

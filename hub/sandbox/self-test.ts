@@ -22,8 +22,26 @@ const MAX_OUTPUT_CHARS = 64 * 1024;
 const TIMEOUT_MS = 20_000;
 
 /** Paths that must not be there, and files that must not be writable (each is opened, none is written). */
-const UNSEEN = ['/etc/shadow', '/root', '/home', '/sys/kernel', '/var', '/bin/sh', '/usr/bin/env', '/dev/kvm', '/dev/vda', '/run/docker.sock'];
-const UNWRITABLE = ['/proc/sys/kernel/core_pattern', '/usr/bin/node', '/skill/probe.mjs', '/probe', '/etc/probe', '/dev/probe'];
+const UNSEEN = [
+  '/etc/shadow',
+  '/root',
+  '/home',
+  '/sys/kernel',
+  '/var',
+  '/bin/sh',
+  '/usr/bin/env',
+  '/dev/kvm',
+  '/dev/vda',
+  '/run/docker.sock',
+];
+const UNWRITABLE = [
+  '/proc/sys/kernel/core_pattern',
+  '/usr/bin/node',
+  '/skill/probe.mjs',
+  '/probe',
+  '/etc/probe',
+  '/dev/probe',
+];
 
 const PROBE = `
 import { constants, closeSync, existsSync, openSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
@@ -81,13 +99,37 @@ export async function faultOf(probe: SandboxedProcess, standing: Standing): Prom
 }
 
 const CHECKS: readonly (readonly [fault: string, holds: (facts: Facts, standing: Standing) => boolean])[] = [
-  ['the probe ran under another account', ({ uid }, standing) => uid === (standing.kind === 'account' ? standing.uid : INSIDE.uid)],
-  ['the probe had capabilities', ({ status }) => ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'].every((set) => new RegExp(`^Cap${set}:\\s+0+$`, 'm').test(status))],
+  [
+    'the probe ran under another account',
+    ({ uid }, standing) => uid === (standing.kind === 'account' ? standing.uid : INSIDE.uid),
+  ],
+  [
+    'the probe had capabilities',
+    ({ status }) =>
+      ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'].every((set) => new RegExp(`^Cap${set}:\\s+0+$`, 'm').test(status)),
+  ],
   ['the probe could gain privileges', ({ status }) => /^NoNewPrivs:\s+1$/m.test(status)],
   ['the system call filter was not in force', ({ status }) => /^Seccomp:\s+2$/m.test(status)],
-  ['the probe saw a network', ({ interfaces }) => interfaces.split('\n').slice(2).filter(Boolean).every((line) => /^\s*lo:/.test(line))],
-  ['the probe saw the environment of the hub', ({ environment, firstEnvironment }) => environment.length <= MAX_ENVIRONMENT && !/^(?!PATH=)\w+=/m.test(firstEnvironment.replaceAll('\0', '\n'))],
-  ['the probe held a file of the hub', ({ descriptors }) => descriptors.every((target) => !/^\/(?!dev\/null$|dev\/pts|proc\/|skill\/)/.test(target))],
+  [
+    'the probe saw a network',
+    ({ interfaces }) =>
+      interfaces
+        .split('\n')
+        .slice(2)
+        .filter(Boolean)
+        .every((line) => /^\s*lo:/.test(line)),
+  ],
+  [
+    'the probe saw the environment of the hub',
+    ({ environment, firstEnvironment }) =>
+      environment.length <= MAX_ENVIRONMENT &&
+      !/^(?!PATH=)\w+=/m.test(firstEnvironment.replaceAll('\0', '\n')),
+  ],
+  [
+    'the probe held a file of the hub',
+    ({ descriptors }) =>
+      descriptors.every((target) => !/^\/(?!dev\/null$|dev\/pts|proc\/|skill\/)/.test(target)),
+  ],
   ['the probe saw files of the machine', ({ seen }) => seen.length === 0],
   ['the probe could write outside of its folders', ({ written }) => written.length === 0],
   ['the devices or scratch folders did not work', ({ devices }) => devices],

@@ -48,20 +48,35 @@ const SEARCH_PATH = '/usr/bin:/bin';
  * @throws AppError `skill-start-failed`.
  */
 export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess> {
-  const child = spawn(order.bwrap, ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS), '--', ...order.command], {
-    argv0: order.mark,
-    cwd: '/',
-    // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
-    env: { PATH: SEARCH_PATH },
-    // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
-    detached: true,
-    stdio: stdioOf(order),
-  });
+  const child = spawn(
+    order.bwrap,
+    [
+      '--args',
+      String(OPTIONS),
+      '--seccomp',
+      String(FILTER),
+      '--json-status-fd',
+      String(STATUS),
+      '--',
+      ...order.command,
+    ],
+    {
+      argv0: order.mark,
+      cwd: '/',
+      // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
+      env: { PATH: SEARCH_PATH },
+      // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
+      detached: true,
+      stdio: stdioOf(order),
+    },
+  );
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('exit', (code, signalName) => resolve({ code, signal: signalName }));
     child.once('error', () => resolve({ code: null, signal: null }));
   });
-  const failed = new Promise<never>((_, reject) => child.once('error', (cause) => reject(startFailed(order, cause))));
+  const failed = new Promise<never>((_, reject) =>
+    child.once('error', (cause) => reject(startFailed(order, cause))),
+  );
   failed.catch(() => undefined);
   // A process may go away at any time; that is told by `exited`, not by a pipe.
   for (const stream of child.stdio) stream?.on('error', () => undefined);
@@ -129,7 +144,8 @@ async function reasonOf(
   exitCode: number | undefined,
 ): Promise<string | undefined> {
   if (await order.group?.ranOutOfMemory()) return 'out of memory';
-  if (exitCode === undefined && outer.code !== null && outer.code !== 0) return 'the sandbox could not be set up';
+  if (exitCode === undefined && outer.code !== null && outer.code !== 0)
+    return 'the sandbox could not be set up';
   return undefined;
 }
 

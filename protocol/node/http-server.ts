@@ -17,8 +17,6 @@ import {
 import { renderError, REQUEST_ID, requestIdOf } from './http-problem.ts';
 import type { Logger } from './logger.ts';
 
-export { refuseDeepJson } from './http-input.ts';
-
 /** Which Host and Origin headers are the server's own; everything else is refused (DNS rebinding). */
 export interface OwnNames {
   /** Host names by which clients reach the port it listens on. */

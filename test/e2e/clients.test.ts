@@ -39,7 +39,11 @@ afterAll(async () => {
 
 interface Driven {
   list(): Promise<string[]>;
-  call(name: string, args: Record<string, unknown>, more?: { onprogress?: () => void; signal?: AbortSignal }): Promise<any>;
+  call(
+    name: string,
+    args: Record<string, unknown>,
+    more?: { onprogress?: () => void; signal?: AbortSignal },
+  ): Promise<any>;
   close(): Promise<void>;
 }
 
@@ -71,48 +75,56 @@ describe.each([
   ['v2-auto', () => v2('auto')],
   ['v2-modern', () => v2({ pin: '2026-07-28' })],
 ] as const)('the %s client', (name, connect) => {
-  it('lists, calls, hears progress and cancels, through to the skill', verifies('mcp.real-clients'), async () => {
-    const client = await connect();
-    expect(await client.list()).toEqual(expect.arrayContaining(['files__read', 'probe__count']));
-    const read = await client.call('files__read', { path: 'hello.txt' });
-    expect(JSON.stringify(read.content)).toContain('hello from the workspace');
+  it(
+    'lists, calls, hears progress and cancels, through to the skill',
+    verifies('mcp.real-clients'),
+    async () => {
+      const client = await connect();
+      expect(await client.list()).toEqual(expect.arrayContaining(['files__read', 'probe__count']));
+      const read = await client.call('files__read', { path: 'hello.txt' });
+      expect(JSON.stringify(read.content)).toContain('hello from the workspace');
 
-    let ticks = 0;
-    const counted = await client.call('probe__count', { to: 5 }, { onprogress: () => (ticks += 1) });
-    expect([counted.content[0].text, ticks > 0]).toEqual(['counted to 5', true]);
+      let ticks = 0;
+      const counted = await client.call('probe__count', { to: 5 }, { onprogress: () => (ticks += 1) });
+      expect([counted.content[0].text, ticks > 0]).toEqual(['counted to 5', true]);
 
-    const stop = new AbortController();
-    const waiting = client.call('probe__wait', { note: name }, { signal: stop.signal });
-    await appears(join(workspace, `${name}.waiting`));
-    stop.abort();
-    await expect(waiting).rejects.toThrow();
-    await appears(join(workspace, `${name}.cancelled`));
-    await client.close();
-  });
+      const stop = new AbortController();
+      const waiting = client.call('probe__wait', { note: name }, { signal: stop.signal });
+      await appears(join(workspace, `${name}.waiting`));
+      stop.abort();
+      await expect(waiting).rejects.toThrow();
+      await appears(join(workspace, `${name}.cancelled`));
+      await client.close();
+    },
+  );
 });
 
 describe('a skill with raw access to the file system', () => {
-  it('gets what lies in its folder, and nothing else by any path', verifies('sandbox.only-granted-files'), async () => {
-    const tried = async (path: string) => {
-      const result = await up.ok('call', 'probe', 'raw_read', JSON.stringify({ path }));
-      return result['content'][0].text as string;
-    };
-    expect(await tried('/workspace/hello.txt')).toContain('hello from the workspace');
-    for (const path of [
-      join(home, 'outside.txt'),
-      join(workspace, 'hello.txt'),
-      '/workspace/../../../../etc/hostname',
-      '/workspace/link.txt',
-      '/workspace/hostname.txt',
-      join(home, 'admin.token'),
-      '/etc/shadow',
-      '/root/.ssh/id_rsa',
-    ]) {
-      expect(await tried(path), path).toMatch(/^refused: (ENOENT|EACCES|EPERM)$/);
-    }
-    // Bubblewrap's own first process has an environment, but not the hub's.
-    expect(await tried('/proc/1/environ')).toMatch(/^(refused: E[A-Z]+|read: PATH=[/a-z:]+\0?)$/);
-  });
+  it(
+    'gets what lies in its folder, and nothing else by any path',
+    verifies('sandbox.only-granted-files'),
+    async () => {
+      const tried = async (path: string) => {
+        const result = await up.ok('call', 'probe', 'raw_read', JSON.stringify({ path }));
+        return result['content'][0].text as string;
+      };
+      expect(await tried('/workspace/hello.txt')).toContain('hello from the workspace');
+      for (const path of [
+        join(home, 'outside.txt'),
+        join(workspace, 'hello.txt'),
+        '/workspace/../../../../etc/hostname',
+        '/workspace/link.txt',
+        '/workspace/hostname.txt',
+        join(home, 'admin.token'),
+        '/etc/shadow',
+        '/root/.ssh/id_rsa',
+      ]) {
+        expect(await tried(path), path).toMatch(/^refused: (ENOENT|EACCES|EPERM)$/);
+      }
+      // Bubblewrap's own first process has an environment, but not the hub's.
+      expect(await tried('/proc/1/environ')).toMatch(/^(refused: E[A-Z]+|read: PATH=[/a-z:]+\0?)$/);
+    },
+  );
 });
 
 describe('the MCP Inspector', () => {
@@ -133,7 +145,8 @@ describe('the MCP Inspector', () => {
       { env: { PATH: process.env['PATH'], HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk));
     const code = await new Promise((resolve) => child.once('close', resolve));
     return { code, output };
   };

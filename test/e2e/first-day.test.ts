@@ -19,8 +19,14 @@ describe('the first working day', () => {
   it('goes from an empty folder to a tool call', verifies('cli.first-day'), async () => {
     await up.ok('init', 'hello', '--name', 'local.me/hello');
     const published = await up.ok('publish', 'hello');
-    expect(published).toMatchObject({ name: 'local.me/hello', version: expect.any(String), digest: expect.stringMatching(/^sha256:/) });
-    expect(published['receipt']).toMatchObject({ purl: expect.stringContaining('pkg:berth/local.me/hello@') });
+    expect(published).toMatchObject({
+      name: 'local.me/hello',
+      version: expect.any(String),
+      digest: expect.stringMatching(/^sha256:/),
+    });
+    expect(published['receipt']).toMatchObject({
+      purl: expect.stringContaining('pkg:berth/local.me/hello@'),
+    });
     const info = await up.ok('info', 'local.me/hello');
     expect(info['tools'][0]).toMatchObject({ name: expect.any(String), effects: ['read'] });
     await up.ok('install', 'local.me/hello', '--yes');
@@ -29,15 +35,26 @@ describe('the first working day', () => {
     expect(await up.ok('audit', 'verify')).toMatchObject({ records: expect.any(Number) });
   });
 
-  it('answers the same publication with the same receipt, and refuses other bytes under the version', verifies('cli.publish-again'), async () => {
-    const first = await up.ok('publish', 'hello');
-    const again = await up.ok('publish', 'hello');
-    expect(again['receipt']).toEqual(first['receipt']);
-    const source = join(home, 'hello', 'server', 'index.ts');
-    await writeFile(source, `${await readFile(source, 'utf8')}\nexport const changed = 1;\nconsole.error(changed);\n`);
-    const refused = await up.run('publish', 'hello');
-    expect([refused.code, refused.json.ok, refused.json.error['code']]).toEqual([8, false, 'version-exists']);
-  });
+  it(
+    'answers the same publication with the same receipt, and refuses other bytes under the version',
+    verifies('cli.publish-again'),
+    async () => {
+      const first = await up.ok('publish', 'hello');
+      const again = await up.ok('publish', 'hello');
+      expect(again['receipt']).toEqual(first['receipt']);
+      const source = join(home, 'hello', 'server', 'index.ts');
+      await writeFile(
+        source,
+        `${await readFile(source, 'utf8')}\nexport const changed = 1;\nconsole.error(changed);\n`,
+      );
+      const refused = await up.run('publish', 'hello');
+      expect([refused.code, refused.json.ok, refused.json.error['code']]).toEqual([
+        8,
+        false,
+        'version-exists',
+      ]);
+    },
+  );
 
   it('refuses a second up on the same home, and an install that nobody agreed to', async () => {
     const second = await berth(home, ['up', '--json']);
@@ -48,7 +65,10 @@ describe('the first working day', () => {
       expect.stringContaining('--yes'),
     ]);
     const unbound = await up.run('install', 'dev.berth/files', '--yes');
-    expect([unbound.code, JSON.stringify(unbound.json.error)]).toEqual([2, expect.stringContaining('--workspace')]);
+    expect([unbound.code, JSON.stringify(unbound.json.error)]).toEqual([
+      2,
+      expect.stringContaining('--workspace'),
+    ]);
   });
 
   it('has all four skills of its own, and runs each', verifies('cli.first-party'), async () => {
@@ -68,19 +88,29 @@ describe('the first working day', () => {
     await removeHome(workspace);
   });
 
-  it('shows what was decided in sentences, and finds a changed record with the hub stopped, too', verifies('cli.audit-offline'), async () => {
-    const shown = (await up.ok('audit', 'ls')) as unknown as { sentence: string }[];
-    expect(JSON.stringify(shown)).toContain('local.me/hello');
-    expect(await up.stop()).toBe(0);
-    expect((await berth(home, ['audit', 'verify', '--json'])).code).toBe(0);
-    const { default: Sqlite } = await import('better-sqlite3');
-    const database = new Sqlite(join(home, 'hub', 'hub.db'));
-    database.prepare(`update audit set record = replace(record, 'local.me', 'local.you') where seq = 5`).run();
-    database.close();
-    const broken = await berth(home, ['audit', 'verify', '--json']);
-    expect([broken.code, broken.json.error['code'], broken.json.error['record']]).toEqual([6, 'audit-broken', 5]);
-    up = await startBerth(home);
-    const live = await up.run('audit', 'verify');
-    expect([live.code, live.json.error['record']]).toEqual([6, 5]);
-  });
+  it(
+    'shows what was decided in sentences, and finds a changed record with the hub stopped, too',
+    verifies('cli.audit-offline'),
+    async () => {
+      const shown = (await up.ok('audit', 'ls')) as unknown as { sentence: string }[];
+      expect(JSON.stringify(shown)).toContain('local.me/hello');
+      expect(await up.stop()).toBe(0);
+      expect((await berth(home, ['audit', 'verify', '--json'])).code).toBe(0);
+      const { default: Sqlite } = await import('better-sqlite3');
+      const database = new Sqlite(join(home, 'hub', 'hub.db'));
+      database
+        .prepare(`update audit set record = replace(record, 'local.me', 'local.you') where seq = 5`)
+        .run();
+      database.close();
+      const broken = await berth(home, ['audit', 'verify', '--json']);
+      expect([broken.code, broken.json.error['code'], broken.json.error['record']]).toEqual([
+        6,
+        'audit-broken',
+        5,
+      ]);
+      up = await startBerth(home);
+      const live = await up.run('audit', 'verify');
+      expect([live.code, live.json.error['record']]).toEqual([6, 5]);
+    },
+  );
 });

@@ -57,11 +57,15 @@ async function callPath(given: {
   const gateway = createGateway({
     installed,
     argumentChecks: argumentChecks(),
-    policy: given.policy ?? answersPolicy({ answerOf: (name, tool) => installed.get(name)?.tools.get(tool)?.answer }),
+    policy:
+      given.policy ??
+      answersPolicy({ answerOf: (name, tool) => installed.get(name)?.tools.get(tool)?.answer }),
     audit,
     perform: async (_skill, _user, request) => {
       performed.push(request);
-      return given.perform === undefined ? { content: [{ type: 'text', text: 'done' }] } : given.perform(request);
+      return given.perform === undefined
+        ? { content: [{ type: 'text', text: 'done' }] }
+        : given.perform(request);
     },
     secretsOf: () => given.secrets ?? new Map(),
     clock: systemClock,
@@ -71,8 +75,11 @@ async function callPath(given: {
     performed,
     close,
     change: (next: InstalledSkill[]) => (skills = next),
-    request: (method: GatewayRequest['method'], params: Record<string, unknown>, signal = AbortSignal.any([])) =>
-      gateway.request(agent, SKILL, { method, params, signal }),
+    request: (
+      method: GatewayRequest['method'],
+      params: Record<string, unknown>,
+      signal = AbortSignal.any([]),
+    ) => gateway.request(agent, SKILL, { method, params, signal }),
     records: async () => (await auditEntries(db, {})).toReversed().map((entry) => entry.record),
     verify: () => verifyStoredAudit(db, [key.record]),
   };
@@ -82,7 +89,10 @@ const EVERY: [GatewayRequest['method'], Record<string, unknown>][] = [
   ['tools/call', { name: 'say', arguments: {} }],
   ['prompts/get', { name: 'hello' }],
   ['resources/read', { uri: 'memo://one' }],
-  ['completion/complete', { ref: { type: 'ref/resource', uri: 'memo://{id}' }, argument: { name: 'id', value: '' } }],
+  [
+    'completion/complete',
+    { ref: { type: 'ref/resource', uri: 'memo://{id}' }, argument: { name: 'id', value: '' } },
+  ],
 ];
 
 describe('a call', () => {
@@ -99,8 +109,16 @@ describe('a call', () => {
       await path.request(method, params);
       expect(seenAtWork.at(-1)).toBe('call.decided');
     }
-    const events = (await path.records()).map((record) => [record['event'], record['outcome'] ?? record['answer']]);
-    expect(events).toEqual(EVERY.flatMap(() => [['call.decided', 'allow'], ['call.finished', 'ok']]));
+    const events = (await path.records()).map((record) => [
+      record['event'],
+      record['outcome'] ?? record['answer'],
+    ]);
+    expect(events).toEqual(
+      EVERY.flatMap(() => [
+        ['call.decided', 'allow'],
+        ['call.finished', 'ok'],
+      ]),
+    );
     expect(await path.verify()).toMatchObject({ records: 8 });
   });
 
@@ -151,18 +169,22 @@ describe('a call', () => {
     expect(error.data?.['missing']).toEqual(['hostFilter']);
   });
 
-  it('that is refused tells the agent why, and not how to approve itself', verifies('call.no-self-approval'), async () => {
-    const path = await callPath({});
-    for (const name of ['wipe', 'off']) {
-      const error = await path.request('tools/call', { name, arguments: {} }).then(
-        () => undefined,
-        (thrown: AppError) => thrown,
-      );
-      const text = `${error?.message} ${error?.hint}`;
-      expect(text).toContain('admin');
-      expect(text).not.toMatch(/berth |https?:|approve |call_|--/);
-    }
-  });
+  it(
+    'that is refused tells the agent why, and not how to approve itself',
+    verifies('call.no-self-approval'),
+    async () => {
+      const path = await callPath({});
+      for (const name of ['wipe', 'off']) {
+        const error = await path.request('tools/call', { name, arguments: {} }).then(
+          () => undefined,
+          (thrown: AppError) => thrown,
+        );
+        const text = `${error?.message} ${error?.hint}`;
+        expect(text).toContain('admin');
+        expect(text).not.toMatch(/berth |https?:|approve |call_|--/);
+      }
+    },
+  );
 
   it('keeps secrets out of results and records', verifies('call.redacts-secrets'), async () => {
     const path = await callPath({

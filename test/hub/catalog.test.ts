@@ -63,13 +63,17 @@ describe('the catalog', () => {
     }
   });
 
-  it('gives a URI that two skills offer to the one installed first', verifies('catalog.resource-collision'), () => {
-    const catalog = buildCatalog([other, notes]);
-    expect(catalog.view(ALL).resources).toEqual([{ uri: 'memo://one', name: 'one' }]);
-    expect(catalog.find(ALL, 'resources/read', { uri: 'memo://one' }).skill).toBe(notes);
-    const own = { kind: 'skill', name: 'local.test/other' } as const;
-    expect(catalog.find(own, 'resources/read', { uri: 'memo://one' }).skill).toBe(other);
-  });
+  it(
+    'gives a URI that two skills offer to the one installed first',
+    verifies('catalog.resource-collision'),
+    () => {
+      const catalog = buildCatalog([other, notes]);
+      expect(catalog.view(ALL).resources).toEqual([{ uri: 'memo://one', name: 'one' }]);
+      expect(catalog.find(ALL, 'resources/read', { uri: 'memo://one' }).skill).toBe(notes);
+      const own = { kind: 'skill', name: 'local.test/other' } as const;
+      expect(catalog.find(own, 'resources/read', { uri: 'memo://one' }).skill).toBe(other);
+    },
+  );
 
   it('reads what a template may have made, and completes its arguments at the same skill', () => {
     const catalog = buildCatalog([notes]);
@@ -88,26 +92,33 @@ describe('the catalog', () => {
     const catalog = buildCatalog([notes]);
     await expectCode(() => catalog.find(ALL, 'tools/call', { name: 'add' }), 'tool-not-found');
     await expectCode(() => catalog.find(ALL, 'prompts/get', {}), 'prompt-not-found');
-    await expectCode(() => catalog.find(ALL, 'resources/read', { uri: 'file:///etc/shadow' }), 'resource-not-found');
+    await expectCode(
+      () => catalog.find(ALL, 'resources/read', { uri: 'file:///etc/shadow' }),
+      'resource-not-found',
+    );
     await expectCode(() => catalog.view({ kind: 'skill', name: 'local.test/gone' }), 'not-installed');
   });
 });
 
 describe('names', () => {
-  it('fit every client and stay unique, whatever a skill calls its tools', verifies('catalog.name-form'), () => {
-    const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 128 }), { maxLength: 30 });
-    fc.assert(
-      fc.property(names, (tools) => {
-        const taken = new Set<string>();
-        for (const name of tools) {
-          const exposed = exposedName('alias', name, taken);
-          expect(exposed).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
-          expect(taken).not.toContain(exposed);
-          taken.add(exposed);
-        }
-      }),
-    );
-  });
+  it(
+    'fit every client and stay unique, whatever a skill calls its tools',
+    verifies('catalog.name-form'),
+    () => {
+      const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 128 }), { maxLength: 30 });
+      fc.assert(
+        fc.property(names, (tools) => {
+          const taken = new Set<string>();
+          for (const name of tools) {
+            const exposed = exposedName('alias', name, taken);
+            expect(exposed).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
+            expect(taken).not.toContain(exposed);
+            taken.add(exposed);
+          }
+        }),
+      );
+    },
+  );
 
   it('of aliases are the shortest that is free', () => {
     expect(aliasFor('dev.berth/files', new Set())).toBe('files');

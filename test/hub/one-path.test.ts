@@ -24,7 +24,9 @@ describe('the way to a skill', () => {
     expect(users(/\blauncher\(/)).toEqual(['launch.ts', 'main.ts']);
     expect(users(/\brunner\.request\(/)).toEqual(['launch.ts']);
     expect(users(/\bdriver\.start\(/)).toEqual(['runner/connect.ts']);
-    expect(users(/\bsession\.request\(/)).toEqual(users(/\bsession\.request\(/).filter((path) => /^runner\//.test(path)));
+    expect(users(/\bsession\.request\(/)).toEqual(
+      users(/\bsession\.request\(/).filter((path) => /^runner\//.test(path)),
+    );
     expect(users(/from 'node:child_process'/)).toEqual(
       users(/from 'node:child_process'/).filter((path) => /^sandbox\//.test(path)),
     );

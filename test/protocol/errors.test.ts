@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { AppError, asAppError, ERRORS, errorOfProblem, problemOf, type ErrorCode } from '../../protocol/errors.ts';
+import {
+  AppError,
+  asAppError,
+  ERRORS,
+  errorOfProblem,
+  problemOf,
+  type ErrorCode,
+} from '../../protocol/errors.ts';
 
 describe('the error table', () => {
   it('survives a trip through problem+json, code, detail, hint and extensions', () => {

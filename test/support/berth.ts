@@ -68,7 +68,11 @@ export async function berth(home: string, args: readonly string[], input?: strin
 /** Starts `berth up --json` on free ports and waits for its ready line. */
 export async function startBerth(
   home: string,
-  { nodeArgs = [], args = ['up', '--json', '--hub-port', '0', '--registry-port', '0'], env = {} }: {
+  {
+    nodeArgs = [],
+    args = ['up', '--json', '--hub-port', '0', '--registry-port', '0'],
+    env = {},
+  }: {
     nodeArgs?: readonly string[];
     args?: readonly string[];
     env?: Record<string, string>;
@@ -99,7 +103,8 @@ export async function startBerth(
     run,
     async ok(...words) {
       const ran = await run(...words);
-      if (ran.code !== 0) throw new Error(`berth ${words.join(' ')} → ${ran.code}\n${ran.stdout}${ran.stderr}\n${log}`);
+      if (ran.code !== 0)
+        throw new Error(`berth ${words.join(' ')} → ${ran.code}\n${ran.stdout}${ran.stderr}\n${log}`);
       return ran.json.data;
     },
     async kill() {

@@ -41,7 +41,9 @@ async function install(admin: { socketPath: string }, name: string, range?: stri
 }
 
 /** Starts both; `registryUrl` puts something else, such as a liar, between them. */
-export async function hubRig({ registryUrl }: { registryUrl?: (real: string) => Promise<string> } = {}): Promise<HubRig> {
+export async function hubRig({
+  registryUrl,
+}: { registryUrl?: (real: string) => Promise<string> } = {}): Promise<HubRig> {
   const registry = await testRegistry();
   const home = await tempFolder();
   const workspace = join(await tempFolder(), 'workspace');
@@ -57,7 +59,12 @@ export async function hubRig({ registryUrl }: { registryUrl?: (real: string) => 
   let hub = await startHub(config, { log, version: '0.0.0-test' });
   onTestFinished(() => hub.stop());
   const admin = { socketPath: join(home, 'hub', 'admin.sock') };
-  const driver = createBwrapDriver({ path: PATH, stateDir: join(await tempFolder(), 'pack'), forbidden: [], log });
+  const driver = createBwrapDriver({
+    path: PATH,
+    stateDir: join(await tempFolder(), 'pack'),
+    forbidden: [],
+    log,
+  });
   const defaultKey = createKey();
   const call = (skill: string, tool: string, args: Record<string, unknown> = {}) =>
     callRoute(adminApi.call, { ...admin, body: { skill, tool, arguments: args } });
@@ -79,7 +86,7 @@ export async function hubRig({ registryUrl }: { registryUrl?: (real: string) => 
     },
     install: (name, range, accept) => install(admin, name, range, accept),
     call,
-    text: async (skill, tool, args) => String((await call(skill, tool, args) as any)['content'][0].text),
+    text: async (skill, tool, args) => String(((await call(skill, tool, args)) as any)['content'][0].text),
     async restart() {
       await hub.stop();
       hub = await startHub(config, { log, version: '0.0.0-test' });

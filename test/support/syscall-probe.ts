@@ -27,7 +27,8 @@ const SYS_EXIT_GROUP = 231;
  * writes what each returned to standard output (8 bytes each, little-endian) and ends with 0.
  */
 export function syscallProbe(calls: readonly RawCall[]): Buffer {
-  if (process.arch !== 'x64') throw new Error(`the system call probe is written for x64, this is ${process.arch}`);
+  if (process.arch !== 'x64')
+    throw new Error(`the system call probe is written for x64, this is ${process.arch}`);
   // Addresses depend on the length of the code, which does not depend on them: lay out twice.
   const length = code(calls, 0n).length;
   const dataAt = BASE + BigInt(HEADERS_SIZE + length);
@@ -57,7 +58,12 @@ function code(calls: readonly RawCall[], dataAt: bigint): Buffer {
       blobAt += BigInt(arg.length);
       return at;
     });
-    bytes.push(...call(number, values), ...MOV_RBX, ...imm64(dataAt + BigInt(index * 8)), ...STORE_RAX_AT_RBX);
+    bytes.push(
+      ...call(number, values),
+      ...MOV_RBX,
+      ...imm64(dataAt + BigInt(index * 8)),
+      ...STORE_RAX_AT_RBX,
+    );
   });
   bytes.push(...call(SYS_WRITE, [1n, dataAt, BigInt(calls.length * 8)]), ...call(SYS_EXIT_GROUP, [0n]));
   return Buffer.from(bytes);

@@ -12,7 +12,7 @@ import {
 import { KEPT_DAYS, Outrun, type Notebook } from './notebook.ts';
 
 /** Attempts of a change that does not care what it replaces. */
-const MOST_ATTEMPTS = 10;
+const MOST_ATTEMPTS = 30;
 const MOST_LISTED = 200;
 
 const tags = z

@@ -33,7 +33,11 @@ interface Seen {
 }
 
 /** A change somebody else was quicker with. */
-export class Outrun extends Error {}
+export class Outrun extends Error {
+  constructor() {
+    super('Others kept changing the note at the same time. Nothing was changed; try again.');
+  }
+}
 
 /**
  * The notes on disk. Each is one file, `<id>.<revision>.md`, that is never changed: a change puts the next revision
@@ -193,6 +197,7 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
   };
 
   const change: Notebook['change'] = async (before, changed) => {
+    const since = lookedAt;
     const more = (changed.text ?? before.text).length - before.text.length;
     if (more > 0) expectRoom(more, 0);
     const note: Note = {
@@ -203,7 +208,7 @@ export async function openNotebook({ now }: { readonly now: () => Date }, folder
     };
     if (!(await putWhole(notesFolder, fileOf(note), writeNote(note)))) throw new Outrun();
     // Asleep for so long that the name may have been taken, replaced and freed again: whether it was is not known.
-    if (now().getTime() - lookedAt > SETTLED_MS / 2) {
+    if (now().getTime() - since > SETTLED_MS / 2) {
       await rm(fileOf(note), { force: true });
       throw new Outrun();
     }

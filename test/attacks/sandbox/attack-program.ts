@@ -23,7 +23,9 @@ export type Answer = { got: unknown } | { refused: string };
 
 /** A package's program that tries each attack in turn and prints the answers as JSON. */
 export function attackProgram<Given>(attacks: Readonly<Record<string, Attack<Given>>>, given: Given): string {
-  const entries = Object.entries(attacks).map(([name, attack]) => `${JSON.stringify(name)}: ${attack.toString()},`);
+  const entries = Object.entries(attacks).map(
+    ([name, attack]) => `${JSON.stringify(name)}: ${attack.toString()},`,
+  );
   return `
 import fs from 'node:fs';
 import net from 'node:net';

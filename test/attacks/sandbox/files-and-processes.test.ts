@@ -24,7 +24,10 @@ const REFUSED: Readonly<Record<string, { attack: Attack<Given>; meets: readonly 
   'lists the home of root': { attack: ({ fs }) => fs.readdirSync('/root'), meets: UNSEEN },
   'lists the homes': { attack: ({ fs }) => fs.readdirSync('/home'), meets: UNSEEN },
   'reads SSH keys': { attack: ({ fs, os }) => fs.readdirSync(`${os.homedir()}/.ssh`), meets: UNSEEN },
-  'reads the token of the admin': { attack: ({ fs }, { home }) => fs.readFileSync(`${home}/admin.token`), meets: UNSEEN },
+  'reads the token of the admin': {
+    attack: ({ fs }, { home }) => fs.readFileSync(`${home}/admin.token`),
+    meets: UNSEEN,
+  },
   'reads the environment of the hub': {
     attack: ({ fs }, { hubPid }) => fs.readFileSync(`/proc/${hubPid}/environ`),
     meets: UNSEEN,
@@ -33,17 +36,38 @@ const REFUSED: Readonly<Record<string, { attack: Attack<Given>; meets: readonly 
     attack: ({ fs }) => fs.writeFileSync('/proc/sys/kernel/core_pattern', '|/workspace/evil'),
     meets: READ_ONLY,
   },
-  'pulls the sysrq trigger': { attack: ({ fs }) => fs.closeSync(fs.openSync('/proc/sysrq-trigger', 'r+')), meets: [...READ_ONLY, 'ENOENT'] },
-  'raises its own oom score': { attack: ({ fs }) => fs.writeFileSync('/proc/self/oom_score_adj', '-1000'), meets: READ_ONLY },
-  'overwrites node': { attack: ({ fs }) => fs.openSync('/usr/bin/node', 'r+'), meets: [...READ_ONLY, 'ETXTBSY'] },
-  'puts a program on the PATH': { attack: ({ fs }) => fs.writeFileSync('/usr/bin/git', ''), meets: READ_ONLY },
-  'changes its own package': { attack: ({ fs }) => fs.appendFileSync('/skill/attack.mjs', '//'), meets: READ_ONLY },
-  'adds to its own package': { attack: ({ fs }) => fs.writeFileSync('/skill/more.mjs', ''), meets: READ_ONLY },
+  'pulls the sysrq trigger': {
+    attack: ({ fs }) => fs.closeSync(fs.openSync('/proc/sysrq-trigger', 'r+')),
+    meets: [...READ_ONLY, 'ENOENT'],
+  },
+  'raises its own oom score': {
+    attack: ({ fs }) => fs.writeFileSync('/proc/self/oom_score_adj', '-1000'),
+    meets: READ_ONLY,
+  },
+  'overwrites node': {
+    attack: ({ fs }) => fs.openSync('/usr/bin/node', 'r+'),
+    meets: [...READ_ONLY, 'ETXTBSY'],
+  },
+  'puts a program on the PATH': {
+    attack: ({ fs }) => fs.writeFileSync('/usr/bin/git', ''),
+    meets: READ_ONLY,
+  },
+  'changes its own package': {
+    attack: ({ fs }) => fs.appendFileSync('/skill/attack.mjs', '//'),
+    meets: READ_ONLY,
+  },
+  'adds to its own package': {
+    attack: ({ fs }) => fs.writeFileSync('/skill/more.mjs', ''),
+    meets: READ_ONLY,
+  },
   'writes to the root': { attack: ({ fs }) => fs.writeFileSync('/evil', ''), meets: READ_ONLY },
   'writes to /etc': { attack: ({ fs }) => fs.writeFileSync('/etc/passwd', ''), meets: READ_ONLY },
   'makes a file in /dev': { attack: ({ fs }) => fs.writeFileSync('/dev/evil', ''), meets: READ_ONLY },
   'closes /dev/null to everybody': { attack: ({ fs }) => fs.chmodSync('/dev/null', 0), meets: READ_ONLY },
-  'closes /dev/urandom to everybody': { attack: ({ fs }) => fs.chmodSync('/dev/urandom', 0), meets: READ_ONLY },
+  'closes /dev/urandom to everybody': {
+    attack: ({ fs }) => fs.chmodSync('/dev/urandom', 0),
+    meets: READ_ONLY,
+  },
   'reads /sys': { attack: ({ fs }) => fs.readdirSync('/sys'), meets: UNSEEN },
   'opens /dev/kvm': { attack: ({ fs }) => fs.openSync('/dev/kvm', 'r'), meets: UNSEEN },
   'opens the disk': { attack: ({ fs }) => fs.openSync('/dev/vda', 'r'), meets: UNSEEN },
@@ -51,12 +75,24 @@ const REFUSED: Readonly<Record<string, { attack: Attack<Given>; meets: readonly 
     attack: ({ net }) => new Promise((_, reject) => net.connect('/var/run/docker.sock').on('error', reject)),
     meets: UNSEEN,
   },
-  'reads kernel memory': { attack: ({ fs }) => fs.openSync('/proc/kcore', 'r'), meets: ['EPERM', 'EACCES', 'ENOENT'] },
+  'reads kernel memory': {
+    attack: ({ fs }) => fs.openSync('/proc/kcore', 'r'),
+    meets: ['EPERM', 'EACCES', 'ENOENT'],
+  },
   'starts a shell': { attack: ({ childProcess }) => childProcess.execSync('id'), meets: UNSEEN },
-  'starts git without a grant': { attack: ({ childProcess }) => childProcess.execFileSync('git', ['version']), meets: UNSEEN },
-  'starts the host’s env': { attack: ({ childProcess }) => childProcess.execFileSync('/usr/bin/env'), meets: UNSEEN },
+  'starts git without a grant': {
+    attack: ({ childProcess }) => childProcess.execFileSync('git', ['version']),
+    meets: UNSEEN,
+  },
+  'starts the host’s env': {
+    attack: ({ childProcess }) => childProcess.execFileSync('/usr/bin/env'),
+    meets: UNSEEN,
+  },
   'signals the hub': { attack: (_, { hubPid }) => process.kill(hubPid, 0), meets: ['ESRCH'] },
-  'reads the file beside the workspace': { attack: ({ fs }, { neighbour }) => fs.readFileSync(neighbour), meets: UNSEEN },
+  'reads the file beside the workspace': {
+    attack: ({ fs }, { neighbour }) => fs.readFileSync(neighbour),
+    meets: UNSEEN,
+  },
   'climbs out of the workspace': {
     attack: ({ fs }, { neighbour }) => fs.readFileSync(`/workspace/../../../..${neighbour}`),
     meets: UNSEEN,
@@ -154,7 +190,11 @@ const LOOKED_AT = {
   },
   status: ({ fs }) => fs.readFileSync('/proc/self/status', 'utf8'),
   processes: ({ fs }) => fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length,
-  interfaces: ({ fs }) => fs.readFileSync('/proc/net/dev', 'utf8').match(/^\s*\w+(?=:)/gm)?.map((name) => name.trim()),
+  interfaces: ({ fs }) =>
+    fs
+      .readFileSync('/proc/net/dev', 'utf8')
+      .match(/^\s*\w+(?=:)/gm)
+      ?.map((name) => name.trim()),
   descriptors: ({ fs }) =>
     fs.readdirSync('/proc/self/fd').flatMap((name) => {
       try {
@@ -188,10 +228,19 @@ describe.each(FORM_NAMES)('a hostile skill, the hub being %s', (name) => {
     const abstractSocket = `berth-attack-${process.pid}-${form.hubPid}`;
     abstract = await listening({ path: `\0${abstractSocket}` });
     const { port } = server.address() as { port: number };
-    const given: Given = { home: form.home, neighbour: form.neighbour, hubPid: form.hubPid, port, abstractSocket };
+    const given: Given = {
+      home: form.home,
+      neighbour: form.neighbour,
+      hubPid: form.hubPid,
+      port,
+      abstractSocket,
+    };
     const attacks: Record<string, Attack<Given>> = { ...LOOKED_AT };
     for (const [title, { attack }] of Object.entries(REFUSED)) attacks[title] = attack;
-    const plan = await form.plan({ 'attack.mjs': attackProgram(attacks, given) }, { env: { GRANTED: 'yes' } });
+    const plan = await form.plan(
+      { 'attack.mjs': attackProgram(attacks, given) },
+      { env: { GRANTED: 'yes' } },
+    );
     const { stdout, stderr, exit } = await form.run(plan);
     expect({ stderr, exit }).toEqual({ stderr: '', exit: { code: 0, signal: null } });
     answers = JSON.parse(stdout.toString()) as Record<string, Answer>;
@@ -202,18 +251,24 @@ describe.each(FORM_NAMES)('a hostile skill, the hub being %s', (name) => {
     await form.close();
   });
 
-  it.each(Object.entries(REFUSED))('%s: refused', verifies('sandbox.nothing-ungranted'), (title, { meets }) => {
-    const answer = answers[title];
-    expect(answer).toHaveProperty('refused');
-    expect(meets).toContain((answer as { refused: string }).refused);
-  });
+  it.each(Object.entries(REFUSED))(
+    '%s: refused',
+    verifies('sandbox.nothing-ungranted'),
+    (title, { meets }) => {
+      const answer = answers[title];
+      expect(answer).toHaveProperty('refused');
+      expect(meets).toContain((answer as { refused: string }).refused);
+    },
+  );
 
   const got = <T>(title: keyof typeof LOOKED_AT) => (answers[title] as { got: T }).got;
 
   it('sees the folders of its plan and no other', verifies('sandbox.nothing-ungranted'), () => {
     const systemFolders = ['dev', 'etc', 'lib', 'lib64', 'proc', 'tmp', 'usr'];
     const expected = [...systemFolders, 'data', 'skill', 'workspace'];
-    expect(expected).toEqual(expect.arrayContaining(got<string[]>('root').filter((entry) => !entry.startsWith('lib'))));
+    expect(expected).toEqual(
+      expect.arrayContaining(got<string[]>('root').filter((entry) => !entry.startsWith('lib'))),
+    );
     expect(got<string[]>('root')).toEqual(expect.arrayContaining(['data', 'skill', 'workspace']));
   });
 
@@ -253,10 +308,14 @@ describe.each(FORM_NAMES)('a hostile skill, the hub being %s', (name) => {
     expect(got('interfaces')).toEqual(['lo']);
   });
 
-  it('holds no descriptor of the hub, not even one that the hub inherited', verifies('sandbox.descriptors'), () => {
-    const harmless = /^(?:socket:|pipe:|anon_inode:|\/dev\/null$|\/dev\/pts|\/proc\/|\/skill\/)/;
-    expect(got<string[]>('descriptors').filter((target) => !harmless.test(target))).toEqual([]);
-  });
+  it(
+    'holds no descriptor of the hub, not even one that the hub inherited',
+    verifies('sandbox.descriptors'),
+    () => {
+      const harmless = /^(?:socket:|pipe:|anon_inode:|\/dev\/null$|\/dev\/pts|\/proc\/|\/skill\/)/;
+      expect(got<string[]>('descriptors').filter((target) => !harmless.test(target))).toEqual([]);
+    },
+  );
 
   it('can do its work, and the host owns the result as it should', verifies('sandbox.account'), async () => {
     expect(got('work')).toBe('from outside');

@@ -22,7 +22,9 @@ export const FORM_NAMES: readonly FormName[] =
     : ['an ordinary user'];
 
 if (FORM_NAMES.length === 1) {
-  process.stderr.write('The sandbox attacks run in the form of an ordinary user only; run them as root for all three.\n');
+  process.stderr.write(
+    'The sandbox attacks run in the form of an ordinary user only; run them as root for all three.\n',
+  );
 }
 
 /** A hub's sandbox in one form, with a home, a granted workspace and a data folder as that form has them. */
@@ -62,12 +64,15 @@ export async function openForm(name: FormName): Promise<Form> {
   await writeFile(neighbour, 'not granted');
   await writeFile(join(home, 'admin.token'), 'secret');
   if (asNobody) await chown(home, NOBODY, NOBODY);
-  if (name !== "root, with root's file ownership" && process.getuid?.() === 0) await chown(workspace, NOBODY, NOBODY);
+  if (name !== "root, with root's file ownership" && process.getuid?.() === 0)
+    await chown(workspace, NOBODY, NOBODY);
   const dataDir = join(home, 'data');
   await mkdir(dataDir, { mode: 0o700 });
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
-  const hub = asNobody ? await hubOfItsOwn({ base, stateDir, home, account: NOBODY }) : hubHere({ stateDir, home });
+  const hub = asNobody
+    ? await hubOfItsOwn({ base, stateDir, home, account: NOBODY })
+    : hubHere({ stateDir, home });
   let packages = 0;
   return {
     name,
@@ -75,7 +80,12 @@ export async function openForm(name: FormName): Promise<Form> {
     neighbour,
     workspace,
     dataDir,
-    owner: name === "root, with root's file ownership" ? 0 : process.getuid?.() === 0 ? NOBODY : (process.getuid?.() ?? 0),
+    owner:
+      name === "root, with root's file ownership"
+        ? 0
+        : process.getuid?.() === 0
+          ? NOBODY
+          : (process.getuid?.() ?? 0),
     hubPid: hub.pid,
     report: hub.report,
     run: hub.run,
@@ -159,7 +169,9 @@ export async function hubOfItsOwn(options: {
     format: 'esm',
     target: 'node20',
     logLevel: 'silent',
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
@@ -167,11 +179,25 @@ export async function hubOfItsOwn(options: {
   const command =
     options.account === undefined
       ? program
-      : ['setpriv', '--reuid', String(options.account), '--regid', String(options.account), '--clear-groups', ...program];
+      : [
+          'setpriv',
+          '--reuid',
+          String(options.account),
+          '--regid',
+          String(options.account),
+          '--clear-groups',
+          ...program,
+        ];
   const child = spawn(command[0] ?? '', command.slice(1), {
     cwd: '/',
     env: { PATH: searchPath(), HUB_SECRET: 'a secret of the hub' },
-    stdio: ['pipe', 'pipe', 'inherit', ...Array.from({ length: LEAKED_DESCRIPTOR - 3 }, () => 'ignore' as const), leaked.fd],
+    stdio: [
+      'pipe',
+      'pipe',
+      'inherit',
+      ...Array.from({ length: LEAKED_DESCRIPTOR - 3 }, () => 'ignore' as const),
+      leaked.fd,
+    ],
   });
   await leaked.close();
   const { stdin, stdout, pid } = child;
@@ -179,7 +205,11 @@ export async function hubOfItsOwn(options: {
 
   const waiting = new Map<number, { resolve: (result: never) => void; reject: (error: Error) => void }>();
   createInterface({ input: stdout }).on('line', (line) => {
-    const { id, result, error } = JSON.parse(line) as { id: number; result: never; error?: { code?: string; message: string } };
+    const { id, result, error } = JSON.parse(line) as {
+      id: number;
+      result: never;
+      error?: { code?: string; message: string };
+    };
     if (error === undefined) waiting.get(id)?.resolve(result);
     else waiting.get(id)?.reject(Object.assign(new Error(error.message), { code: error.code }));
     waiting.delete(id);
@@ -199,7 +229,11 @@ export async function hubOfItsOwn(options: {
     report: () => ask('report'),
     start: (plan) => ask('start', plan),
     async run(plan) {
-      const { stdout: output, stderr, exit } = await ask<{ stdout: string; stderr: string; exit: Outcome['exit'] }>('run', plan);
+      const {
+        stdout: output,
+        stderr,
+        exit,
+      } = await ask<{ stdout: string; stderr: string; exit: Outcome['exit'] }>('run', plan);
       return { stdout: Buffer.from(output, 'base64'), stderr, exit };
     },
     async close() {

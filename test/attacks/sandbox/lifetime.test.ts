@@ -60,18 +60,22 @@ describe.each(FORM_NAMES)('the end of a skill, the hub being %s', (name) => {
       { runtime: { kind: 'node', entry: 'attack.mjs', args: ['2', token, ...more] } },
     );
 
-  it('nothing remains within two seconds when the hub is killed with -9', verifies('sandbox.no-orphans'), async () => {
-    const hub = await openHub();
-    const token = `token-${name.length}-${hub.pid}`;
-    const { said } = await hub.start(await family(token));
-    expect(said).toBe(`ready ${token}`);
-    expect(await processesNaming(token)).toHaveLength(5);
+  it(
+    'nothing remains within two seconds when the hub is killed with -9',
+    verifies('sandbox.no-orphans'),
+    async () => {
+      const hub = await openHub();
+      const token = `token-${name.length}-${hub.pid}`;
+      const { said } = await hub.start(await family(token));
+      expect(said).toBe(`ready ${token}`);
+      expect(await processesNaming(token)).toHaveLength(5);
 
-    const killedAt = performance.now();
-    hub.child.kill('SIGKILL');
-    await expect.poll(() => processesNaming(token), { timeout: GONE_WITHIN_MS, interval: 5 }).toEqual([]);
-    expect(performance.now() - killedAt).toBeLessThan(GONE_WITHIN_MS);
-  });
+      const killedAt = performance.now();
+      hub.child.kill('SIGKILL');
+      await expect.poll(() => processesNaming(token), { timeout: GONE_WITHIN_MS, interval: 5 }).toEqual([]);
+      expect(performance.now() - killedAt).toBeLessThan(GONE_WITHIN_MS);
+    },
+  );
 
   it('a hub that is killed while it starts skills leaves none', verifies('sandbox.no-orphans'), async () => {
     for (const delay of [0, 2, 5, 9]) {
@@ -80,7 +84,8 @@ describe.each(FORM_NAMES)('the end of a skill, the hub being %s', (name) => {
       const plan = await family(token);
       await hub.report();
       void hub.start(plan).catch(() => undefined);
-      if (delay > 0) await expect.poll(() => processesNaming('berth-sandbox:' + hub.pid), { interval: 1 }).not.toEqual([]);
+      if (delay > 0)
+        await expect.poll(() => processesNaming('berth-sandbox:' + hub.pid), { interval: 1 }).not.toEqual([]);
       const until = performance.now() + delay;
       while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve));
       hub.child.kill('SIGKILL');

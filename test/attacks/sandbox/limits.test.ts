@@ -22,7 +22,9 @@ const fill: Attack<{ path: string }> = ({ fs }, { path }) => {
 const multiply: Attack<unknown> = async ({ childProcess }) => {
   const started = [];
   for (let count = 0; count < 300; count += 1) {
-    const child = childProcess.spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
+    const child = childProcess.spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], {
+      stdio: 'ignore',
+    });
     const fault = await new Promise<string | undefined>((resolve) => {
       child.once('spawn', () => resolve(undefined));
       child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
@@ -47,7 +49,8 @@ const swell: Attack<unknown> = ({ fs }) => {
 const swellTheHeap: Attack<unknown> = ({ fs }) => {
   const taken: number[][] = [];
   for (let megabytes = 0; megabytes < 4096; megabytes += 32) {
-    for (let row = 0; row < 32; row += 1) taken.push(Array.from({ length: 131_072 }, (_, index) => index + 0.5));
+    for (let row = 0; row < 32; row += 1)
+      taken.push(Array.from({ length: 131_072 }, (_, index) => index + 0.5));
     fs.writeSync(2, `${megabytes + 32}\n`);
   }
   return taken.length;
@@ -63,7 +66,8 @@ describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
   async function attempt<Given>(attack: Attack<Given>, given: Given) {
     const plan = await form.plan({ 'attack.mjs': attackProgram({ attack }, given) });
     const { stdout, stderr, exit } = await form.run(plan);
-    const answer = stdout.length === 0 ? undefined : (JSON.parse(stdout.toString()) as { attack: Answer }).attack;
+    const answer =
+      stdout.length === 0 ? undefined : (JSON.parse(stdout.toString()) as { attack: Answer }).attack;
     return { answer, stderr, exit };
   }
 
@@ -93,7 +97,13 @@ describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
   ])('takes memory in %s to its bound and no further', verifies('sandbox.limits'), async (_, attack) => {
     const { answer, stderr, exit } = await attempt(attack, {});
     expect(answer === undefined || 'refused' in answer, JSON.stringify({ answer, exit })).toBe(true);
-    const reached = Math.max(...stderr.split('\n').filter((line) => /^\d+$/.test(line)).map(Number), 0);
+    const reached = Math.max(
+      ...stderr
+        .split('\n')
+        .filter((line) => /^\d+$/.test(line))
+        .map(Number),
+      0,
+    );
     expect(reached).toBeLessThanOrEqual(256 + 64);
   });
 

@@ -15,9 +15,12 @@ describe.each(FORM_NAMES)('two skills side by side, the hub being %s', (name) =>
     await Promise.all([form.close(), other.close()]);
   });
 
-  it('cannot see each other’s data, scratch space, processes or sockets', verifies('sandbox.data-apart'), async () => {
-    const victim = await form.plan({
-      'attack.mjs': `
+  it(
+    'cannot see each other’s data, scratch space, processes or sockets',
+    verifies('sandbox.data-apart'),
+    async () => {
+      const victim = await form.plan({
+        'attack.mjs': `
         import fs from 'node:fs';
         import net from 'node:net';
         fs.writeFileSync('/data/diary.txt', 'private');
@@ -27,39 +30,43 @@ describe.each(FORM_NAMES)('two skills side by side, the hub being %s', (name) =>
           net.createServer().listen(45123, '127.0.0.1', () => fs.writeFileSync('/workspace/ready', '')));
         fs.watchFile('/workspace/stop', { interval: 10 }, () => process.exit(0));
       `,
-    });
-    const victimEnds = form.run(victim);
-    await expect.poll(() => readdir(form.workspace), { timeout: 10_000, interval: 10 }).toContain('ready');
-    const spy = await other.plan({
-      'attack.mjs': attackProgram(
-        {
-          diary: ({ fs }) => fs.readFileSync('/data/diary.txt', 'utf8'),
-          diaryByHostPath: ({ fs }, { dataDir }) => fs.readFileSync(`${dataDir}/diary.txt`, 'utf8'),
-          scratch: ({ fs }) => fs.readFileSync('/tmp/scratch.txt', 'utf8'),
-          shared: ({ fs }) => fs.readFileSync('/dev/shm/shared.txt', 'utf8'),
-          socket: ({ net }) => new Promise((_, reject) => net.connect('\0victim').on('error', reject)),
-          port: ({ net }) => new Promise((_, reject) => net.connect(45123, '127.0.0.1').on('error', reject)),
-        },
-        { dataDir: form.dataDir },
-      ),
-    });
-    const { stdout } = await other.run(spy);
-    await writeFile(join(form.workspace, 'stop'), '');
-    expect((await victimEnds).exit).toEqual({ code: 0, signal: null });
-    const answers = JSON.parse(stdout.toString()) as Record<string, Answer>;
-    expect(answers).toEqual({
-      diary: { refused: 'ENOENT' },
-      diaryByHostPath: { refused: 'ENOENT' },
-      scratch: { refused: 'ENOENT' },
-      shared: { refused: 'ENOENT' },
-      socket: { refused: 'ECONNREFUSED' },
-      port: { refused: 'ECONNREFUSED' },
-    });
-    expect(await readFile(join(form.dataDir, 'diary.txt'), 'utf8')).toBe('private');
-  });
+      });
+      const victimEnds = form.run(victim);
+      await expect.poll(() => readdir(form.workspace), { timeout: 10_000, interval: 10 }).toContain('ready');
+      const spy = await other.plan({
+        'attack.mjs': attackProgram(
+          {
+            diary: ({ fs }) => fs.readFileSync('/data/diary.txt', 'utf8'),
+            diaryByHostPath: ({ fs }, { dataDir }) => fs.readFileSync(`${dataDir}/diary.txt`, 'utf8'),
+            scratch: ({ fs }) => fs.readFileSync('/tmp/scratch.txt', 'utf8'),
+            shared: ({ fs }) => fs.readFileSync('/dev/shm/shared.txt', 'utf8'),
+            socket: ({ net }) => new Promise((_, reject) => net.connect('\0victim').on('error', reject)),
+            port: ({ net }) =>
+              new Promise((_, reject) => net.connect(45123, '127.0.0.1').on('error', reject)),
+          },
+          { dataDir: form.dataDir },
+        ),
+      });
+      const { stdout } = await other.run(spy);
+      await writeFile(join(form.workspace, 'stop'), '');
+      expect((await victimEnds).exit).toEqual({ code: 0, signal: null });
+      const answers = JSON.parse(stdout.toString()) as Record<string, Answer>;
+      expect(answers).toEqual({
+        diary: { refused: 'ENOENT' },
+        diaryByHostPath: { refused: 'ENOENT' },
+        scratch: { refused: 'ENOENT' },
+        shared: { refused: 'ENOENT' },
+        socket: { refused: 'ECONNREFUSED' },
+        port: { refused: 'ECONNREFUSED' },
+      });
+      expect(await readFile(join(form.dataDir, 'diary.txt'), 'utf8')).toBe('private');
+    },
+  );
 
   it('cannot see the data of another user of the same skill', verifies('sandbox.data-apart'), async () => {
-    const plan = await form.plan({ 'attack.mjs': attackProgram({ data: ({ fs }) => fs.readdirSync('/data') }, {}) });
+    const plan = await form.plan({
+      'attack.mjs': attackProgram({ data: ({ fs }) => fs.readdirSync('/data') }, {}),
+    });
     const ofAnother = {
       ...plan,
       dataDir: other.dataDir,

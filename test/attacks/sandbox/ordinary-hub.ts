@@ -17,14 +17,21 @@ interface Job {
 }
 
 const [, , stateDir = '', home = '', path = ''] = process.argv;
-const driver = createBwrapDriver({ path, stateDir, forbidden: [home], log: createLogger({ level: 'silent', name: 'test' }) });
+const driver = createBwrapDriver({
+  path,
+  stateDir,
+  forbidden: [home],
+  log: createLogger({ level: 'silent', name: 'test' }),
+});
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line) as Job;
   void answer(job).then(
     (result) => process.stdout.write(`${JSON.stringify({ id: job.id, result })}\n`),
     (error: Error & { code?: string }) =>
-      process.stdout.write(`${JSON.stringify({ id: job.id, error: { code: error.code, message: error.message } })}\n`),
+      process.stdout.write(
+        `${JSON.stringify({ id: job.id, error: { code: error.code, message: error.message } })}\n`,
+      ),
   );
 }
 

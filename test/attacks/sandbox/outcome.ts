@@ -11,7 +11,11 @@ export interface Outcome {
 export async function outcomeOf(driver: SandboxDriver, plan: SandboxPlan): Promise<Outcome> {
   const process = await driver.start(plan);
   process.stdin.end();
-  const [stdout, stderr, exit] = await Promise.all([bytes(process.stdout), bytes(process.stderr), process.exited]);
+  const [stdout, stderr, exit] = await Promise.all([
+    bytes(process.stdout),
+    bytes(process.stderr),
+    process.exited,
+  ]);
   return { stdout, stderr: stderr.toString(), exit };
 }
 

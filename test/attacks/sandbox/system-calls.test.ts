@@ -41,7 +41,7 @@ const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
   'makes a user namespace (clone)': { number: 56, args: [CLONE_NEWUSER | 17, 0, 0, 0, 0], returns: EPERM },
   'makes a user namespace (clone3)': { number: 435, args: [Buffer.alloc(88), 88], returns: ENOSYS },
   'joins a namespace': { number: 308, args: [0, 0], returns: EPERM },
-  'mounts': { number: 165, args: [text('none'), text('/tmp'), text('tmpfs'), 0, 0], returns: EPERM },
+  mounts: { number: 165, args: [text('none'), text('/tmp'), text('tmpfs'), 0, 0], returns: EPERM },
   'unmounts /proc': { number: 166, args: [text('/proc'), 2], returns: EPERM },
   'mounts by the new calls': { number: 430, args: [text('tmpfs'), 0], returns: EPERM },
   'clones a mount': { number: 428, args: [AT_FDCWD, text('/'), 1], returns: EPERM },
@@ -64,7 +64,11 @@ const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
   'catches page faults (userfaultfd)': { number: 323, args: [1], returns: EPERM },
   'watches file systems (fanotify)': { number: 300, args: [0, 0], returns: EPERM },
   'opens a file by handle': { number: 304, args: [AT_FDCWD, Buffer.alloc(16), 0], returns: EPERM },
-  'makes a handle for a file': { number: 303, args: [AT_FDCWD, text('/'), Buffer.alloc(144), Buffer.alloc(8), 0], returns: EPERM },
+  'makes a handle for a file': {
+    number: 303,
+    args: [AT_FDCWD, text('/'), Buffer.alloc(144), Buffer.alloc(8), 0],
+    returns: EPERM,
+  },
   'loads a module': { number: 175, args: [0, 0, text('')], returns: EPERM },
   'loads another kernel': { number: 246, args: [0, 0, 0, 0], returns: EPERM },
   'restarts the machine': { number: 169, args: [0xfee1dead, 672274793, 0x89abcdef, 0], returns: EPERM },
@@ -77,18 +81,38 @@ const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
   'makes memory that is hidden from the kernel': { number: 447, args: [0], returns: EPERM },
   'drops address randomisation': { number: 135, args: [0x0040000], returns: EPERM },
   'types into a terminal (TIOCSTI)': { number: 16, args: [0, 0x5412, text('x')], returns: EPERM },
-  'types by way of the console (TIOCLINUX)': { number: 16, args: [0, 0x541c, text('\u0003')], returns: EPERM },
+  'types by way of the console (TIOCLINUX)': {
+    number: 16,
+    args: [0, 0x541c, text('\u0003')],
+    returns: EPERM,
+  },
   'types with a padded request': { number: 16, args: [0, 0x1_0000_5412n, text('x')], returns: EPERM },
   'makes a set-uid file (openat)': {
     number: 257,
     args: [AT_FDCWD, text('/workspace/a'), O_CREAT_WRONLY, SETUID_MODE],
     returns: EPERM,
   },
-  'makes a set-uid file (open)': { number: 2, args: [text('/workspace/b'), O_CREAT_WRONLY, SETUID_MODE], returns: EPERM },
+  'makes a set-uid file (open)': {
+    number: 2,
+    args: [text('/workspace/b'), O_CREAT_WRONLY, SETUID_MODE],
+    returns: EPERM,
+  },
   'makes a set-uid file (creat)': { number: 85, args: [text('/workspace/c'), SETUID_MODE], returns: EPERM },
-  'makes a set-uid file (openat2)': { number: 437, args: [AT_FDCWD, text('/workspace/d'), Buffer.alloc(24), 24], returns: ENOSYS },
-  'makes a set-gid file (fchmodat)': { number: 268, args: [AT_FDCWD, text('/workspace'), 0o2755], returns: EPERM },
-  'makes a set-gid file (fchmodat2)': { number: 452, args: [AT_FDCWD, text('/workspace'), 0o2755, 0], returns: EPERM },
+  'makes a set-uid file (openat2)': {
+    number: 437,
+    args: [AT_FDCWD, text('/workspace/d'), Buffer.alloc(24), 24],
+    returns: ENOSYS,
+  },
+  'makes a set-gid file (fchmodat)': {
+    number: 268,
+    args: [AT_FDCWD, text('/workspace'), 0o2755],
+    returns: EPERM,
+  },
+  'makes a set-gid file (fchmodat2)': {
+    number: 452,
+    args: [AT_FDCWD, text('/workspace'), 0o2755, 0],
+    returns: EPERM,
+  },
   'makes a device': { number: 133, args: [text('/workspace/disk'), 0o60600, 0xfe00], returns: EPERM },
   'uses the second numbering of x64 (x32)': { number: 0x40000000 + 39, returns: ENOSYS },
   'uses calls newer than the filter': { number: 462, args: [0, 0, 0], returns: ENOSYS },
@@ -99,14 +123,26 @@ const CONTROLS: Readonly<Record<string, RawCall & { returns: (value: number) => 
   'asks for its number': { number: 39, returns: (value) => value > 0 },
   'opens a local socket': { number: 41, args: [AF_UNIX, STREAM, 0], returns: (value) => value > 2 },
   'opens a TCP socket': { number: 41, args: [AF_INET, STREAM | 0o2004000, 6], returns: (value) => value > 2 },
-  'opens a file that is not there': { number: 2, args: [text('/nothing'), 0, 0], returns: (value) => value === ENOENT },
-  'makes a plain file': { number: 85, args: [text('/workspace/plain'), 0o644], returns: (value) => value > 2 },
+  'opens a file that is not there': {
+    number: 2,
+    args: [text('/nothing'), 0, 0],
+    returns: (value) => value === ENOENT,
+  },
+  'makes a plain file': {
+    number: 85,
+    args: [text('/workspace/plain'), 0o644],
+    returns: (value) => value > 2,
+  },
   'opens with noise where no mode is read': {
     number: 2,
     args: [text('/skill/attack'), 0, 0o6777],
     returns: (value) => value > 2,
   },
-  'asks a terminal question': { number: 16, args: [0, 0x5413, 0], returns: (value) => value !== EPERM && value !== EFAULT },
+  'asks a terminal question': {
+    number: 16,
+    args: [0, 0x5413, 0],
+    returns: (value) => value !== EPERM && value !== EFAULT,
+  },
 };
 
 describe.each(FORM_NAMES)('raw system calls, the hub being %s', (name) => {
@@ -116,8 +152,13 @@ describe.each(FORM_NAMES)('raw system calls, the hub being %s', (name) => {
   beforeAll(async () => {
     form = await openForm(name);
     const hubSignal = { number: 62, args: [form.hubPid, 0] };
-    const calls = [...Object.entries({ ...CALLS, ...CONTROLS }), ['signals the hub', hubSignal]] as [string, RawCall][];
-    const { stdout, stderr, exit } = await form.run(await binary(syscallProbe(calls.map(([, call]) => call))));
+    const calls = [...Object.entries({ ...CALLS, ...CONTROLS }), ['signals the hub', hubSignal]] as [
+      string,
+      RawCall,
+    ][];
+    const { stdout, stderr, exit } = await form.run(
+      await binary(syscallProbe(calls.map(([, call]) => call))),
+    );
     expect({ stderr, exit }).toEqual({ stderr: '', exit: { code: 0, signal: null } });
     const values = returnsOf(stdout);
     returned = new Map(calls.map(([title], index) => [title, values[index] ?? Number.NaN]));

@@ -19,7 +19,13 @@ async function openIn(folder: string) {
   const database = await openDatabase<HubTables>(path, { migrations: hubMigrations });
   const db = database.query;
   const audit = await openAuditLog({ db, key, clock: systemClock });
-  return { path, db, audit, verify: () => verifyStoredAudit(db, [key.record]), close: () => database.close() };
+  return {
+    path,
+    db,
+    audit,
+    verify: () => verifyStoredAudit(db, [key.record]),
+    close: () => database.close(),
+  };
 }
 
 function pinned(n: number) {
@@ -54,7 +60,8 @@ describe('the audit log', () => {
     }
     const heads = (await db.selectFrom('audit_head').select('seq').execute()).map((row) => row.seq);
     expect(heads.length).toBeGreaterThanOrEqual(2);
-    for (const [at, seq] of heads.entries()) expect(seq - (heads[at - 1] ?? 0)).toBeLessThanOrEqual(256 + 100);
+    for (const [at, seq] of heads.entries())
+      expect(seq - (heads[at - 1] ?? 0)).toBeLessThanOrEqual(256 + 100);
     await audit.close();
     await close();
   });
@@ -68,7 +75,10 @@ describe('the audit log', () => {
         throw new Error('half-way');
       }),
     ).rejects.toThrow('half-way');
-    await Promise.all([audit.append(pinned(2)), audit.transaction(async (_trx, record) => record(pinned(3)))]);
+    await Promise.all([
+      audit.append(pinned(2)),
+      audit.transaction(async (_trx, record) => record(pinned(3))),
+    ]);
     expect(await verify()).toMatchObject({ records: 2 });
     expect(await db.selectFrom('registry_pin').selectAll().execute()).toEqual([]);
     await close();

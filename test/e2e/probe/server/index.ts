@@ -24,7 +24,10 @@ serveStdio(() => {
     async ({ to }, { mcpReq }) => {
       const { _meta: { progressToken } = {} } = mcpReq;
       for (let progress = 1; progress <= to && progressToken !== undefined; progress += 1) {
-        await mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress, total: to } });
+        await mcpReq.notify({
+          method: 'notifications/progress',
+          params: { progressToken, progress, total: to },
+        });
       }
       return text(`counted to ${to}`);
     },
