@@ -25,7 +25,7 @@ export function argumentChecks(): ArgumentChecks {
         validate = ajv.compile(schemaOf(skill.surface, tool));
         compiled.set(key, validate);
       }
-      if (validate(args) === true) return;
+      if (validate(args)) return;
       const faults = (validate.errors ?? [])
         .slice(0, MAX_FAULTS)
         .map(({ instancePath, message, params }) => ({

@@ -157,8 +157,8 @@ function expose(
       if (visible && tool.answer !== 'deny') view.tools.push({ ...tool.definition, name });
     }
     for (const entry of skill.surface.prompts) {
-      const name = rename(skill, String(entry['name']));
-      prompts.set(name, { skill, name: String(entry['name']) });
+      const name = rename(skill, entry.name);
+      prompts.set(name, { skill, name: entry.name });
       if (visible) view.prompts.push({ ...entry, name });
     }
   }
@@ -167,13 +167,13 @@ function expose(
   );
   for (const skill of byAge.filter(isServing)) {
     for (const entry of skill.surface.resources) {
-      const uri = String(entry['uri']);
+      const uri = entry.uri;
       if (resources.has(uri)) continue;
       resources.set(uri, skill);
       view.resources.push(entry);
     }
     for (const entry of skill.surface.resourceTemplates) {
-      const uriTemplate = String(entry['uriTemplate']);
+      const uriTemplate = entry.uriTemplate;
       if (templates.some((template) => template.uriTemplate === uriTemplate)) continue;
       templates.push({ skill, uriTemplate, matches: templateMatcher(uriTemplate) });
       view.resourceTemplates.push(entry);

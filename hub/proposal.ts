@@ -113,7 +113,7 @@ export function needsOf(
     needs.push({ kind: 'config', name: key, flag: `--set ${key}=VALUE`, title: field.title });
   }
   for (const secret of manifest.permissions.secrets ?? []) {
-    if (secret.required !== true || have.secrets.has(secret.name)) continue;
+    if (!secret.required || have.secrets.has(secret.name)) continue;
     needs.push({
       kind: 'secret',
       name: secret.name,

@@ -1,17 +1,3 @@
-export {
-  auditEventSchema,
-  auditRecordSchema,
-  type AuditEntry,
-  type AuditEvent,
-  type AuditRecord,
-} from './audit/events.ts';
-export {
-  FIRST_PREVIOUS,
-  link,
-  signedHeadSchema,
-  signHead,
-  verifyChain,
-  type ChainVerdict,
-  type SignedHead,
-} from './audit/chain.ts';
+export { auditEventSchema, auditRecordSchema, type AuditEvent, type AuditRecord } from './audit/events.ts';
+export { FIRST_PREVIOUS, link, signHead, verifyChain } from './audit/chain.ts';
 export { describeRecord } from './audit/sentences.ts';

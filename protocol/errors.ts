@@ -180,7 +180,7 @@ export function errorOfProblem(body: unknown, status: number): AppError {
   if (isRecord(body) && typeof body['code'] === 'string' && body['code'] in ERRORS) {
     const extensions = Object.entries(body).filter(([key]) => !STANDARD_MEMBERS.has(key));
     return new AppError(body['code'] as ErrorCode, {
-      detail: String(body['detail'] ?? body['title'] ?? ''),
+      detail: typeof body['detail'] === 'string' ? body['detail'] : ERRORS[body['code'] as ErrorCode].title,
       ...(typeof body['hint'] === 'string' ? { hint: body['hint'] } : {}),
       ...(extensions.length === 0 ? {} : { data: Object.fromEntries(extensions) }),
     });

@@ -137,7 +137,6 @@ const toolDeclarationSchema = z.strictObject({
 });
 
 /** What a manifest says of one tool beside what the tool says of itself. */
-export type ToolDeclaration = z.output<typeof toolDeclarationSchema>;
 
 const uniqueWords = (word: z.ZodString, most: number) =>
   z

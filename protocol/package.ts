@@ -53,7 +53,7 @@ export async function readPackage(chunks: AsyncIterable<Uint8Array>): Promise<Pa
   const surface = parseSurface(required(kept, SURFACE));
   const permissions = normalise(manifest.permissions);
   return {
-    digest: `sha256:${hash.digest('hex')}` as Digest,
+    digest: `sha256:${hash.digest('hex')}`,
     size,
     manifest,
     manifestJson: JSON.parse(Buffer.from(manifestBytes).toString('utf8')) as Package['manifestJson'],

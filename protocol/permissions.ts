@@ -17,7 +17,6 @@
  * `bindPaths`.
  */
 export { DEFAULT_RESOURCES, NO_PERMISSIONS, RESOURCE_BOUNDS, type Permissions } from './permissions/shape.ts';
-export { type DeclaredPermissions } from './permissions/declared.ts';
 export {
   covers,
   intersect,
@@ -26,7 +25,7 @@ export {
   permissionsSchema,
   union,
 } from './permissions/lattice.ts';
-export { type Change, diff, isWider } from './permissions/diff.ts';
+export { diff, isWider } from './permissions/diff.ts';
 export { type PermissionAtom, atoms, networkId, ofAtoms, withoutAtoms } from './permissions/atoms.ts';
 export { describe } from './permissions/sentences.ts';
 export { type Bindings, bindPaths, insideValues, substitute } from './permissions/paths.ts';

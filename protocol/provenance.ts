@@ -1,22 +1,6 @@
-export {
-  PAYLOAD_TYPE,
-  PREDICATE_TYPE,
-  purlOf,
-  STATEMENT_TYPE,
-  statementOf,
-  statementSchema,
-  type Statement,
-} from './provenance/statement.ts';
+export { PAYLOAD_TYPE, purlOf, statementOf, type Statement } from './provenance/statement.ts';
 export { publicKeyRecordOf, publicKeyRecordSchema, type PublicKeyRecord } from './provenance/keys.ts';
-export {
-  BUNDLE_LIMITS,
-  bundleSchema,
-  signStatement,
-  verifyBundle,
-  type ExpectedSubject,
-  type SignedBundle,
-  type VerifiedBundle,
-} from './provenance/bundle.ts';
+export { bundleSchema, signStatement, verifyBundle, type SignedBundle } from './provenance/bundle.ts';
 export {
   receiptBytes,
   receiptSchema,

@@ -37,9 +37,6 @@ const toolSchema = z.looseObject({
   annotations: annotationsSchema.optional(),
 });
 
-/** One tool as it travels in `tools/list`; members that we do not know are kept and hashed, too. */
-export type SurfaceTool = z.output<typeof toolSchema>;
-
 const identifier = z.string().min(1).max(2048);
 const promptSchema = z.looseObject({ name: identifier });
 const resourceSchema = z.looseObject({ uri: identifier, name: z.string() });

@@ -112,7 +112,7 @@ function entryOf(row: { seq: number; record: string }): AuditEntry {
       time: record.time,
       event: record.event,
       sentence: describeRecord(record),
-      record: record as unknown as Record<string, unknown>,
+      record: { ...record },
     };
   } catch {
     return {

@@ -337,7 +337,6 @@ async function launch(
     contents: files.map(([, content]) => content),
     descriptors: folders,
     covered: machine.covered,
-    nothing: machine.nothing.fd,
     group,
   });
 }

@@ -218,7 +218,8 @@ function groupIn(folders: readonly { folder: string; version: 1 | 2 }[]): Contro
   };
   return {
     async add(pid) {
-      for (const { folder } of folders) await set(folder, 'cgroup.procs', String(pid));
+      // Each move waits for the kernel's readers; they wait together.
+      await Promise.all(folders.map(({ folder }) => set(folder, 'cgroup.procs', String(pid))));
     },
     kill,
     async ranOutOfMemory() {

@@ -48,9 +48,8 @@ export interface Machine {
   /** Device nodes that nobody inside can change, for skills that keep root's files; empty where none can be made. */
   devices: readonly RootEntry[];
   forbidden: readonly string[];
+  /** Descriptors that the hub was started with and skills must not see. */
   covered: readonly number[];
-  /** Open for good: `/dev/null`, to stand in for descriptors that a child must not see. */
-  nothing: FileHandle;
   orphansEnded: number;
 }
 
@@ -127,7 +126,6 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
     devices: root ? await makeDevices(join(options.stateDir, 'devices'), options.path) : [],
     forbidden: await Promise.all(options.forbidden.map((folder) => realpath(folder).catch(() => folder))),
     covered: await inheritedDescriptors(),
-    nothing: await open('/dev/null', 'r+'),
     orphansEnded,
   };
 }

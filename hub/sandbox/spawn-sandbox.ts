@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
@@ -25,8 +26,6 @@ export interface SpawnOrder {
   descriptors: readonly number[];
   /** Descriptors that this process was itself started with, and that the child must not see. */
   covered: readonly number[];
-  /** An open `/dev/null`. */
-  nothing: number;
   group: ControlGroup | undefined;
 }
 
@@ -48,28 +47,32 @@ const SEARCH_PATH = '/usr/bin:/bin';
  * @throws AppError `skill-start-failed`.
  */
 export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess> {
-  const child = spawn(
-    order.bwrap,
-    [
-      '--args',
-      String(OPTIONS),
-      '--seccomp',
-      String(FILTER),
-      '--json-status-fd',
-      String(STATUS),
-      '--',
-      ...order.command,
-    ],
-    {
-      argv0: order.mark,
-      cwd: '/',
-      // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
-      env: { PATH: SEARCH_PATH },
-      // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
-      detached: true,
-      stdio: stdioOf(order),
-    },
-  );
+  const nothing = await open('/dev/null', 'r+');
+  try {
+    return await begin(order, spawnBwrap(order, nothing.fd));
+  } catch (error) {
+    await order.group?.remove();
+    throw error instanceof AppError ? error : startFailed(order, error);
+  } finally {
+    await nothing.close();
+  }
+}
+
+function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
+  const own = ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS)];
+  return spawn(order.bwrap, [...own, '--', ...order.command], {
+    argv0: order.mark,
+    cwd: '/',
+    // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
+    env: { PATH: SEARCH_PATH },
+    // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
+    detached: true,
+    stdio: stdioOf(order, nothing),
+  });
+}
+
+/** Takes the fresh child through its gates. Listens before anything else: its failure is an event, too. */
+async function begin(order: SpawnOrder, child: ChildProcess): Promise<SandboxedProcess> {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('exit', (code, signalName) => resolve({ code, signal: signalName }));
     child.once('error', () => resolve({ code: null, signal: null }));
@@ -96,8 +99,7 @@ export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess>
   } catch (error) {
     if (child.pid !== undefined) signal(-child.pid);
     await ended;
-    await order.group?.remove();
-    throw error instanceof AppError ? error : startFailed(order, error);
+    throw error;
   }
 }
 
@@ -192,7 +194,10 @@ function asJson(line: string): unknown {
  * The three pipes of the skill, ours, and `/dev/null` over every descriptor that this process got
  * from its own parent without being told to close it: a shell's, a supervisor's.
  */
-function stdioOf({ contents, descriptors, covered, nothing }: SpawnOrder): ('pipe' | 'ignore' | number)[] {
+function stdioOf(
+  { contents, descriptors, covered }: SpawnOrder,
+  nothing: number,
+): ('pipe' | 'ignore' | number)[] {
   const stdio: ('pipe' | 'ignore' | number)[] = [
     ...Array.from({ length: FIRST_DESCRIPTOR + contents.length }, () => 'pipe' as const),
     ...descriptors,

@@ -204,8 +204,6 @@ export const declaredPermissionsSchema = z.strictObject({
     .prefault({}),
 });
 
-/** Permissions as declared, with defaults filled; reasons and spelling are the author's. */
-export type DeclaredPermissions = z.output<typeof declaredPermissionsSchema>;
 /** The same before defaults are filled: every part may be absent. */
 export type PermissionsInput = z.input<typeof declaredPermissionsSchema>;
 

@@ -61,7 +61,7 @@ describe('an install', () => {
         }),
       );
       const missing = await expectCode(rig.install(NAME, '*', {}), 'binding-missing');
-      expect((missing.data?.['needs'] as { flag: string }[]).map((need) => need.flag)).toEqual([
+      expect((missing.data as { needs: { flag: string }[] }).needs.map((need) => need.flag)).toEqual([
         '--workspace DIR',
         '--set unit=VALUE',
         '--secret API_KEY=env:VARIABLE',
@@ -342,7 +342,9 @@ describe('a registry that lies', () => {
         path.startsWith('/v1/resolve')
           ? json(body, (value) => {
               const [signature] = value.bundle.dsseEnvelope.signatures;
-              signature.sig = Buffer.from(Buffer.from(signature.sig, 'base64').reverse()).toString('base64');
+              signature.sig = Buffer.from(Buffer.from(signature.sig, 'base64').toReversed()).toString(
+                'base64',
+              );
             })
           : body,
     ],

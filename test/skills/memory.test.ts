@@ -234,6 +234,24 @@ describe('the skill dev.berth/memory', () => {
     },
   );
 
+  it('a counter that several processes raise loses nothing', verifies('skills.memory-shared'), async () => {
+    const processes = [skill, await start(), await start()];
+    const { id } = await add('0');
+    const raise = async (process: SkillProcess): Promise<void> => {
+      for (let refused = true; refused;) {
+        const { text, revision } = await process.call<Note>('get', { id });
+        const args = { id, text: String(Number(text) + 1), ifRevision: revision };
+        refused = (await process.result('update', args)).isError === true;
+      }
+    };
+    await Promise.all(
+      processes.map(async (process) => {
+        for (let round = 0; round < 15; round += 1) await Promise.all([raise(process), raise(process)]);
+      }),
+    );
+    expect(await skill.call('get', { id })).toMatchObject({ text: '90', revision: 91 });
+  });
+
   it('what was replaced goes once nobody can be about to replace it', async () => {
     const { id } = await add('one');
     const files = async (): Promise<string[]> => (await readdir(join(data, 'notes'))).toSorted();

@@ -1,5 +1,6 @@
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxDriver, SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
@@ -78,13 +79,12 @@ describe('without bubblewrap on the PATH', () => {
 
 describe('the bubblewrap driver', () => {
   let driver: SandboxDriver;
+  let home: string;
   beforeAll(async () => {
-    ({ driver } = await driverWith(SEARCH_PATH, '/tmp/berth-driver-test'));
+    home = await mkdtemp(join(tmpdir(), 'berth-test-'));
+    ({ driver } = await driverWith(SEARCH_PATH, home));
   });
-  afterAll(async () => {
-    const { rm } = await import('node:fs/promises');
-    await rm('/tmp/berth-driver-test', { recursive: true, force: true });
-  });
+  afterAll(() => rm(home, { recursive: true, force: true }));
 
   it('reports what it holds skills to, and what it does not', verifies('sandbox.fails-closed'), async () => {
     const report = await driver.report();
@@ -218,9 +218,9 @@ describe('the bubblewrap driver', () => {
     );
 
     it('refuses the hub’s home, what lies in it and what holds it', verifies('sandbox.mounts'), async () => {
-      for (const path of ['/tmp/berth-driver-test', '/tmp/berth-driver-test/sandbox', '/tmp']) {
+      for (const path of [home, join(home, 'sandbox'), dirname(home)]) {
         const error = await expectCode(grant(path), 'binding-refused');
-        expect(error.message).toContain('/tmp/berth-driver-test');
+        expect(error.message).toContain(home);
       }
     });
 
@@ -232,7 +232,7 @@ describe('the bubblewrap driver', () => {
         const other = await tempFolder();
         await writeFile(join(folder, 'file'), '');
         await symlink(other, join(folder, 'link'));
-        await symlink('/tmp/berth-driver-test', join(folder, 'home'));
+        await symlink(home, join(folder, 'home'));
         await expectCode(grant(join(folder, 'file')), 'binding-refused');
         await expectCode(grant(join(folder, 'none')), 'binding-refused');
         await expectCode(grant(join(folder, 'link'), folder), 'binding-refused');
