@@ -22,7 +22,7 @@ export async function skillView(
   waiting: string | undefined,
 ): Promise<InstalledSkillView> {
   const tools = [...skill.tools.values()];
-  const sentences = describe(skill.permissions, tools);
+  const sentences = inPlaces(describe(skill.permissions, tools), skill.workspace);
   return {
     name: skill.name,
     alias: skill.alias,
@@ -88,6 +88,17 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
   };
 }
 
+/** Sentences with the folder that was granted in the place of its name. */
+function inPlaces<T extends Record<string, string[]>>(sentences: T, workspace: string | undefined): T {
+  if (workspace === undefined) return sentences;
+  const placed = Object.entries(sentences).map(([kind, lines]) => [
+    kind,
+    lines.map((line) => line.replaceAll('${workspace}', workspace)),
+  ]);
+  return Object.fromEntries(placed) as T;
+}
+
+/** A standing grant as the admin API shows it. */
 export function grantOf(skill: string, grant: Grant): GrantView {
   return {
     id: grant.id,

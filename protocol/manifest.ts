@@ -136,8 +136,6 @@ const toolDeclarationSchema = z.strictObject({
     .describe('The call that takes the effects back.'),
 });
 
-/** What a manifest says of one tool beside what the tool says of itself. */
-
 const uniqueWords = (word: z.ZodString, most: number) =>
   z
     .array(word)

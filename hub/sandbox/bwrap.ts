@@ -1,5 +1,4 @@
-import { mkdir, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import {
@@ -11,50 +10,14 @@ import {
   type Standing,
   standingFor,
 } from './accounts.ts';
-import { bwrapArguments } from './bwrap-arguments.ts';
+import { launch, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
-import { markOf } from './processes.ts';
-import type { RootEntry } from './programs.ts';
-import type {
-  Capability,
-  SandboxDriver,
-  SandboxedProcess,
-  SandboxMount,
-  SandboxPlan,
-  SandboxReport,
-} from './sandbox.ts';
+import type { Capability, SandboxDriver, SandboxedProcess, SandboxPlan, SandboxReport } from './sandbox.ts';
 import { faultOf, probePlan } from './self-test.ts';
-import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */
 const UNPRIVILEGED: Account = NOBODY;
-
-/** Address space that a runtime reserves for stacks and never touches; it counts as data. */
-const STACK_RESERVE_MB = 64;
-/** The share of a skill's memory that V8's heap may have; the rest is buffers, code and stacks. */
-const NODE_HEAP_SHARE = 0.7;
-const MAX_OPEN_FILES = 1024;
-/** Where root has no control groups all skills share one account, and this many processes. */
-const SHARED_PROCESSES = 1024;
-/** Bubblewrap's own process inside, and the launcher that becomes the program. */
-const OWN_PROCESSES = 2;
-
-/** Files that programs expect to be there, and that say nothing about the host. */
-const PLAIN_FILES = {
-  '/etc/passwd': 'nobody:x:65534:65534::/tmp:/nonexistent\nskill:x:1000:1000::/tmp:/nonexistent\n',
-  '/etc/group': 'nogroup:x:65534:\nskill:x:1000:\n',
-  '/etc/hosts': '127.0.0.1 localhost\n::1 localhost\n',
-  '/etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
-};
-
-/** Certificates that clients of TLS look for, by distribution. */
-const CERTIFICATE_FILES = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-];
-const TIME_ZONES = '/usr/share/zoneinfo';
 
 /** The loader obeys these, and the launcher inside starts before it has given up its rights. */
 const LOADER_VARIABLE = /^(?:LD_|GLIBC_|GCONV_PATH$|LOCPATH$|NLSPATH$)/;
@@ -289,153 +252,4 @@ async function enterDataFolder(
     leave();
     throw error;
   }
-}
-
-async function launch(
-  machine: Machine,
-  plan: SandboxPlan,
-  standing: Standing,
-  held: readonly HeldMount[],
-): Promise<SandboxedProcess> {
-  await refuseUnreadablePackage(plan, standing);
-  const program = await programOf(machine, plan);
-  const launchers = await launchersOf(machine, standing, plan.limits);
-  const granted = await Promise.all(plan.programs.map((name) => machine.programs.named(name)));
-  const files = Object.entries({ ...PLAIN_FILES, ...plan.files });
-  const folders = machine.has.bindDescriptor ? held.map(({ handle }) => handle.fd) : [];
-  const firstFolder = FIRST_DESCRIPTOR + files.length;
-
-  const options = bwrapArguments({
-    standing,
-    disableUserNamespaces: machine.has.disableUserNamespaces,
-    entries: withoutRepetition([
-      ...launchers.entries,
-      ...granted.flatMap(({ entries }) => entries),
-      ...program.entries,
-      ...(await publicFiles()),
-      { source: await realpath(plan.packageDir), target: '/skill' },
-    ]),
-    mounts: held.map(({ source, target, mode }, index) => ({
-      source: machine.has.bindDescriptor ? firstFolder + index : source,
-      target,
-      mode,
-    })),
-    devices: standing.kind === 'root-files' ? machine.devices : [],
-    files: files.map(([target], index) => ({ descriptor: FIRST_DESCRIPTOR + index, target })),
-    scratch: plan.scratch,
-    diskMb: plan.limits.diskMb,
-    env: plan.env,
-  });
-  const group = await machine.groups?.create(plan.limits);
-  return spawnSandbox({
-    label: plan.label,
-    bwrap: machine.bwrap,
-    mark: markOf(machine.hub, plan.label),
-    options,
-    command: [...launchers.command, ...program.command, ...plan.runtime.args],
-    filter: machine.filter,
-    contents: files.map(([, content]) => content),
-    descriptors: folders,
-    covered: machine.covered,
-    group,
-  });
-}
-
-/** An account that is not the hub's reads the package by its permission bits. */
-async function refuseUnreadablePackage(
-  { packageDir, runtime, label }: SandboxPlan,
-  standing: Standing,
-): Promise<void> {
-  const file = join(packageDir, runtime.entry);
-  const entry = await stat(file).catch(() => undefined);
-  if (entry?.isFile() !== true) {
-    throw new AppError('skill-start-failed', { detail: `${label} has no file ${runtime.entry} to start.` });
-  }
-  if (standing.kind !== 'account') return;
-  const folder = await stat(packageDir);
-  const needed = runtime.kind === 'binary' ? 0o5 : 0o4;
-  if ((folder.mode & 0o5) === 0o5 && (entry.mode & needed) === needed) return;
-  throw new AppError('skill-start-failed', {
-    detail: `${label} is not readable for the account ${nameOf(standing.uid)} that it is to run under.`,
-    hint: 'Unpack its folders with mode 0755 and its files with 0644 or 0755.',
-  });
-}
-
-interface Command {
-  command: readonly string[];
-  entries: readonly RootEntry[];
-}
-
-async function programOf(
-  { programs }: Machine,
-  { runtime, packageDir, limits }: SandboxPlan,
-): Promise<Command> {
-  const entry = `/skill/${runtime.entry}`;
-  switch (runtime.kind) {
-    case 'node': {
-      const { path, entries } = await programs.node();
-      return {
-        command: [path, `--max-old-space-size=${Math.floor(limits.memoryMb * NODE_HEAP_SHARE)}`, entry],
-        entries,
-      };
-    }
-    case 'python': {
-      const { path, entries } = await programs.python();
-      return { command: [path, entry], entries };
-    }
-    case 'binary':
-      return { command: [entry], entries: await programs.librariesOf(join(packageDir, runtime.entry)) };
-  }
-}
-
-/**
- * What stands between bubblewrap and the program: limits, which count from inside the user namespace
- * only, so that a busy desktop does not use up a skill's share; then the change of account.
- */
-async function launchersOf(
-  machine: Machine,
-  standing: Standing,
-  limits: SandboxPlan['limits'],
-): Promise<Command> {
-  const prlimit = await machine.programs.named('prlimit');
-  const dataBytes = (limits.memoryMb + STACK_RESERVE_MB) * 1024 * 1024;
-  const processes = processLimit(machine, standing, limits.pids);
-  const limiting = [
-    prlimit.path,
-    '--core=0',
-    `--nofile=${MAX_OPEN_FILES}`,
-    `--data=${dataBytes}`,
-    ...(processes === undefined ? [] : [`--nproc=${processes}`]),
-    '--',
-  ];
-  if (standing.kind !== 'account') return { command: limiting, entries: prlimit.entries };
-  const setpriv = await machine.programs.named('setpriv');
-  const becoming = [
-    setpriv.path,
-    ...['--reuid', String(standing.uid), '--regid', String(standing.gid), '--clear-groups'],
-    ...['--bounding-set=-all', '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs', '--'],
-  ];
-  return { command: [...limiting, ...becoming], entries: [...prlimit.entries, ...setpriv.entries] };
-}
-
-/** The kernel counts by account and user namespace, and does not bind the real root by it. */
-function processLimit(machine: Machine, standing: Standing, pids: number): number | undefined {
-  if (standing.kind === 'own') return pids + OWN_PROCESSES;
-  return machine.groups?.enforces.includes('pids') === true ? undefined : SHARED_PROCESSES;
-}
-
-/** By real paths: bubblewrap would follow a link inside the root that it is building. */
-async function publicFiles(): Promise<RootEntry[]> {
-  const found = await Promise.all(
-    [...CERTIFICATE_FILES, TIME_ZONES].map(async (target): Promise<RootEntry[]> => {
-      const source = await realpath(target).catch(() => undefined);
-      return source === undefined ? [] : [{ source, target }];
-    }),
-  );
-  return found.flat();
-}
-
-/** The last of several for one place: a program's own file wins over a launcher's. */
-function withoutRepetition(entries: readonly RootEntry[]): RootEntry[] {
-  return [...new Map(entries.map((entry) => [entry.target, entry] as const)).values()];
 }

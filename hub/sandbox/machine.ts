@@ -3,7 +3,6 @@ import {
   access,
   chmod,
   constants,
-  type FileHandle,
   lchown,
   mkdir,
   open,

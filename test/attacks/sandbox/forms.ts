@@ -220,7 +220,7 @@ export async function hubOfItsOwn(options: {
   const ask = <T>(kind: string, plan?: SandboxPlan) =>
     new Promise<T>((resolve, reject) => {
       jobs += 1;
-      waiting.set(jobs, { resolve: resolve as (result: never) => void, reject });
+      waiting.set(jobs, { resolve, reject });
       stdin.write(`${JSON.stringify({ id: jobs, kind, plan })}\n`);
     });
   return {

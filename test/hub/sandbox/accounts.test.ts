@@ -46,7 +46,7 @@ describe('the account of a skill under root', () => {
       { kind: 'root-files' },
     ],
   ])('%s', verifies('sandbox.account'), (_, folders, expected) => {
-    expect(standingFor(NOBODY, folders as FolderRights[])).toEqual(expected);
+    expect(standingFor(NOBODY, folders)).toEqual(expected);
   });
 
   it('is none for folders of two owners', verifies('sandbox.account'), async () => {
