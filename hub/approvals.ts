@@ -90,7 +90,7 @@ export async function waitingProposals(parts: InstallParts): Promise<Proposal[]>
 /**
  * Grants what the proposal asks, less what the acceptance leaves out, and lets the version serve.
  * @throws AppError `approval-settled`, `binding-missing` (all that is missing, in `data.needs`),
- *   `binding-refused`, `grant-too-wide`; nothing is changed then.
+ *   `binding-refused`, `grant-not-found`; nothing is changed then.
  */
 export async function approve(
   parts: InstallParts,

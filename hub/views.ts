@@ -22,7 +22,7 @@ export async function skillView(
   waiting: string | undefined,
 ): Promise<InstalledSkillView> {
   const tools = [...skill.tools.values()];
-  const sentences = inPlaces(describe(skill.permissions, tools), skill.workspace);
+  const sentences = describe(skill.permissions, tools);
   return {
     name: skill.name,
     alias: skill.alias,
@@ -34,7 +34,9 @@ export async function skillView(
     kind: skill.manifest.runtime.kind,
     state: skill.quarantine !== undefined ? 'quarantined' : skill.blocked !== undefined ? 'blocked' : 'ready',
     ...problemOf(skill),
-    ...sentences,
+    can: inPlace(sentences.can, skill.workspace),
+    cannot: inPlace(sentences.cannot, skill.workspace),
+    asksFirst: sentences.asksFirst,
     notes: await mountNotes(parts, skill),
     tools: tools.map((tool) => ({
       name: tool.name,
@@ -89,13 +91,8 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
 }
 
 /** Sentences with the folder that was granted in the place of its name. */
-function inPlaces<T extends Record<string, string[]>>(sentences: T, workspace: string | undefined): T {
-  if (workspace === undefined) return sentences;
-  const placed = Object.entries(sentences).map(([kind, lines]) => [
-    kind,
-    lines.map((line) => line.replaceAll('${workspace}', workspace)),
-  ]);
-  return Object.fromEntries(placed) as T;
+function inPlace(sentences: readonly string[], workspace: string | undefined): string[] {
+  return sentences.map((line) => (workspace === undefined ? line : line.replaceAll('${workspace}', workspace)));
 }
 
 /** A standing grant as the admin API shows it. */

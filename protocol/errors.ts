@@ -47,7 +47,6 @@ export const ERRORS = {
   'statement-mismatch': { status: 422, exit: 6, title: 'The signed statement speaks of something else' },
   'receipt-invalid': { status: 422, exit: 6, title: 'The receipt of the registry does not verify' },
   'signer-not-allowed': { status: 403, exit: 3, title: 'This signer may not sign for the namespace' },
-  'signer-changed': { status: 409, exit: 5, title: 'The signer is not the one that was approved' },
   'key-retired': { status: 403, exit: 6, title: 'The key has been retired' },
   'key-not-found': { status: 404, exit: 7, title: 'No such key' },
   'key-exists': { status: 409, exit: 8, title: 'A key of this name exists' },
@@ -67,7 +66,6 @@ export const ERRORS = {
 
   'not-installed': { status: 404, exit: 7, title: 'This skill is not installed' },
   'grant-not-found': { status: 404, exit: 7, title: 'No such grant' },
-  'grant-too-wide': { status: 422, exit: 2, title: 'A grant cannot exceed what the manifest asks' },
   'binding-missing': { status: 422, exit: 2, title: 'A value is missing' },
   'binding-refused': { status: 422, exit: 2, title: 'A value is not allowed' },
   'approval-not-found': { status: 404, exit: 7, title: 'Nothing waits under this id' },

@@ -3,6 +3,10 @@
  * `requirements.test.ts` fails on an id that no test proves.
  */
 export const REQUIREMENTS = {
+  // documentation
+  'docs.fresh': 'Pages made from the code are current, and the error table holds only errors that can happen.',
+  'docs.true': 'The pages name only files that exist.',
+
   // manifest, permissions, surface
   'manifest.faults':
     'A manifest that is not valid is answered with every fault, each with its path and remedy.',
@@ -104,6 +108,7 @@ export const REQUIREMENTS = {
   'sandbox.fails-closed': 'Without a usable sandbox, or with a grant it cannot enforce, nothing runs.',
   'sandbox.mounts':
     'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
+  'sandbox.runtimes': 'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
 
   // runner

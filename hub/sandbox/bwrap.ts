@@ -13,7 +13,7 @@ import {
 import { launch, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
-import type { Capability, SandboxDriver, SandboxedProcess, SandboxPlan, SandboxReport } from './sandbox.ts';
+import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
 import { faultOf, probePlan } from './self-test.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */

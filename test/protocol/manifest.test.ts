@@ -476,7 +476,7 @@ describe('parts that do not fit each other', () => {
 describe('the JSON Schema', () => {
   it('in docs is the current one', verifies('manifest.schema-fresh'), async () => {
     const file = await readFile(new URL('../../docs/skill.schema.json', import.meta.url), 'utf8');
-    expect(JSON.parse(file), 'docs/skill.schema.json is out of date: run `npm run schema`').toEqual(
+    expect(JSON.parse(file), 'docs/skill.schema.json is out of date: run `npm run docs`').toEqual(
       manifestJsonSchema(),
     );
   });

@@ -264,16 +264,12 @@ describe.each(FORM_NAMES)('a hostile skill, the hub being %s', (name) => {
   const got = (title: keyof typeof LOOKED_AT) => (answers[title] as { got: unknown }).got;
 
   it('sees the folders of its plan and no other', verifies('sandbox.nothing-ungranted'), () => {
-    const systemFolders = ['dev', 'etc', 'lib', 'lib64', 'proc', 'tmp', 'usr'];
-    const expected = [...systemFolders, 'data', 'skill', 'workspace'];
-    expect(expected).toEqual(
-      expect.arrayContaining((got('root') as string[]).filter((entry) => !entry.startsWith('lib'))),
-    );
-    expect(got('root') as string[]).toEqual(expect.arrayContaining(['data', 'skill', 'workspace']));
+    const folders = (got('root') as string[]).filter((entry) => !entry.startsWith('lib'));
+    expect(folders).toEqual(['data', 'dev', 'etc', 'proc', 'skill', 'tmp', 'usr', 'workspace']);
   });
 
   it('finds no program beside its runtime and its launchers', verifies('sandbox.no-programs'), () => {
-    expect(['node', 'prlimit', 'setpriv']).toEqual(expect.arrayContaining(got('programs')));
+    expect(['node', 'prlimit', 'setpriv']).toEqual(expect.arrayContaining(got('programs') as string[]));
   });
 
   it('gets the environment of its plan and nothing of the hub’s', verifies('sandbox.environment'), () => {

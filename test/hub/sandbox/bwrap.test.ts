@@ -1,4 +1,15 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  constants,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -185,6 +196,62 @@ describe('the bubblewrap driver', () => {
     );
     expect(missing.hint).toContain('Install no-such-program');
     await expectCode(driver.start({ ...plan, programs: ['../bin/sh'] }), 'skill-start-failed');
+  });
+
+  it('runs Node from wherever it is installed', verifies('sandbox.runtimes'), async () => {
+    const folder = await tempFolder();
+    const node = join(folder, 'versions', 'v20', 'bin', 'node');
+    await mkdir(dirname(node), { recursive: true });
+    await copyFile(process.execPath, node, constants.COPYFILE_FICLONE);
+    const { log } = logLines();
+    const other = createBwrapDriver({
+      path: SEARCH_PATH,
+      stateDir: join(folder, 'state'),
+      forbidden: [],
+      log,
+      node,
+    });
+    expect(await other.report()).toMatchObject({ usable: true });
+    const plan = await planIn(folder, 'process.stdout.write(process.execPath + process.version)');
+    expect((await outcomeOf(other, plan)).stdout.toString()).toBe(`/usr/bin/node${process.version}`);
+  });
+
+  it(
+    'runs Python with its standard library, or says that it is missing',
+    verifies('sandbox.runtimes'),
+    async () => {
+      const folder = await tempFolder();
+      const plan = await planIn(folder, '', { runtime: { kind: 'python', entry: 'main.py', args: ['x'] } });
+      const source =
+        'import json, sqlite3, ssl, sys, os\nprint(json.dumps([sys.argv[1], os.getcwd(), sorted(os.listdir("/usr/bin"))]))\n';
+      await writeFile(join(plan.packageDir, 'main.py'), source, { mode: 0o644 });
+      const installed = await outcomeOf(driver, plan).catch((error: Error) => error);
+      if (installed instanceof Error) {
+        expect(installed).toMatchObject({
+          code: 'skill-start-failed',
+          message: expect.stringContaining('python3'),
+        });
+      } else {
+        expect(installed.stderr).toBe('');
+        expect(JSON.parse(installed.stdout.toString())).toMatchObject([
+          'x',
+          '/skill',
+          expect.not.arrayContaining(['sh', 'env']),
+        ]);
+      }
+    },
+  );
+
+  it('runs a program that needs libraries', verifies('sandbox.runtimes'), async () => {
+    const folder = await tempFolder();
+    const plan = await planIn(folder, '', {
+      runtime: { kind: 'binary', entry: 'program', args: ['-c', 'nobody', '/etc/passwd'] },
+    });
+    await copyFile(await which('grep'), join(plan.packageDir, 'program'));
+    await chmod(join(plan.packageDir, 'program'), 0o755);
+    expect(await outcomeOf(driver, plan)).toMatchObject({ stderr: '', exit: { code: 0 } });
+    await writeFile(join(plan.packageDir, 'program'), '#!/bin/sh\n');
+    await expectCode(driver.start(plan), 'skill-start-failed');
   });
 
   it('says that an entry is not there', verifies('sandbox.fails-closed'), async () => {
