@@ -67,7 +67,7 @@ export async function startHubHere(
   const lock = lockHome(hubDir(home));
   try {
     const log = createLogger({ level: config.logLevel, name: 'hub', destination: context.stderr });
-    const hub = await startHub(config, { log, version: berthVersion() });
+    const hub = await startHub(config, { log, version: berthVersion(), environment: env });
     return { ...hub, stop: () => hub.stop().finally(() => lock.release()) };
   } catch (error) {
     lock.release();

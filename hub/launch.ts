@@ -17,6 +17,8 @@ import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandb
 import type { Secrets } from './secrets/secrets.ts';
 
 interface LaunchParts {
+  /** The hub's own environment, from which granted variables are passed on. */
+  environment: Readonly<Record<string, string | undefined>>;
   audit: AuditLog;
   runner: Runner;
   driver: SandboxDriver;
@@ -89,6 +91,7 @@ async function planOf(
     permissions: skill.permissions,
     bindings,
     secrets: Object.fromEntries(secrets),
+    env: present(parts.environment),
   });
 }
 
@@ -121,5 +124,11 @@ function nothingToRun(manifest: Manifest): AppError {
 async function readPackage(folder: string, files: readonly string[]): Promise<Map<string, Uint8Array>> {
   return new Map(
     await Promise.all(files.map(async (path) => [path, await readFile(join(folder, path))] as const)),
+  );
+}
+
+function present(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
   );
 }

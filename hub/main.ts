@@ -32,6 +32,8 @@ export interface HubParts {
   log: Logger;
   /** Berth's version, for clients and `status`. */
   version: string;
+  /** Variables that skills may be granted, such as TZ; nothing else of it is used. */
+  environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** A hub that accepts calls. */
@@ -47,7 +49,7 @@ export interface RunningHub {
  * Starts a hub: the one place where its parts are chosen and put together. The caller holds the lock of the home.
  * @throws AppError when it cannot run safely: a damaged database, a port in use, unreadable keys.
  */
-export async function startHub(config: HubConfig, { log, version }: HubParts): Promise<RunningHub> {
+export async function startHub(config: HubConfig, { log, version, environment }: HubParts): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
   const clock = systemClock;
@@ -102,7 +104,7 @@ export async function startHub(config: HubConfig, { log, version }: HubParts): P
     argumentChecks: argumentChecks(),
     policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
     audit,
-    perform: launcher({ runner, driver, secrets, paths, audit }),
+    perform: launcher({ runner, driver, secrets, paths, audit, environment }),
     secretsOf: (skill) => secrets.of(skill),
     clock,
     newCallId: () => `call_${randomUUID()}`,

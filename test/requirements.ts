@@ -157,6 +157,7 @@ export const REQUIREMENTS = {
     'A skill serves only after its proposal was approved, and a settled proposal cannot be answered again.',
   'install.needs':
     'A missing workspace, value or secret is named with its flag, all at once, and nothing is changed.',
+  'install.environment': 'A skill sees the variables that were granted to it and no other of the hub.',
   'install.narrowed': 'A permission that the admin refused is not granted, now or by a later upgrade.',
   'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',

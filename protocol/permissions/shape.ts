@@ -13,7 +13,7 @@ export const DEFAULT_RESOURCES = {
 export const RESOURCE_BOUNDS = {
   memoryMb: { min: 32, max: 16_384 },
   cpus: { min: 0.1, max: 64 },
-  pids: { min: 8, max: 4096 },
+  pids: { min: 16, max: 4096 },
   timeoutMs: { min: 100, max: 3_600_000 },
   diskMb: { min: 1, max: 10_240 },
 } as const;

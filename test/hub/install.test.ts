@@ -128,6 +128,14 @@ describe('an install', () => {
     },
   );
 
+  it('passes on the variables that were granted, and no other', verifies('install.environment'), async () => {
+    const rig = await hubRig();
+    const tools = { env: { code: `return [process.env.TZ, process.env.HUB_ONLY, process.env.PATH].join()` } };
+    await rig.publish(await skillFolder({ permissions: { env: ['TZ'] }, tools }));
+    await rig.install(NAME, '*', {});
+    expect(await rig.text(NAME, 'env')).toBe('Pacific/Auckland,,/usr/bin');
+  });
+
   it('twice at once is one', async () => {
     const rig = await hubRig();
     await rig.publish(await skillFolder({ tools: hello }));
