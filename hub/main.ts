@@ -49,7 +49,10 @@ export interface RunningHub {
  * Starts a hub: the one place where its parts are chosen and put together. The caller holds the lock of the home.
  * @throws AppError when it cannot run safely: a damaged database, a port in use, unreadable keys.
  */
-export async function startHub(config: HubConfig, { log, version, environment }: HubParts): Promise<RunningHub> {
+export async function startHub(
+  config: HubConfig,
+  { log, version, environment }: HubParts,
+): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
   const clock = systemClock;

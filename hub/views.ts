@@ -92,7 +92,9 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
 
 /** Sentences with the folder that was granted in the place of its name. */
 function inPlace(sentences: readonly string[], workspace: string | undefined): string[] {
-  return sentences.map((line) => (workspace === undefined ? line : line.replaceAll('${workspace}', workspace)));
+  return sentences.map((line) =>
+    workspace === undefined ? line : line.replaceAll('${workspace}', workspace),
+  );
 }
 
 /** A standing grant as the admin API shows it. */

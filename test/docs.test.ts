@@ -8,7 +8,9 @@ import { verifies } from './support/verifies.ts';
 const root = join(import.meta.dirname, '..');
 const sources = ['protocol', 'registry', 'hub', 'cli']
   .flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(root, folder, path)),
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) =>
+      join(root, folder, path),
+    ),
   )
   .filter((path) => path.endsWith('.ts'))
   .map((path) => readFileSync(path, 'utf8'));

@@ -4,7 +4,8 @@
  */
 export const REQUIREMENTS = {
   // documentation
-  'docs.fresh': 'Pages made from the code are current, and the error table holds only errors that can happen.',
+  'docs.fresh':
+    'Pages made from the code are current, and the error table holds only errors that can happen.',
   'docs.true': 'The pages name only files that exist.',
 
   // manifest, permissions, surface
@@ -108,7 +109,8 @@ export const REQUIREMENTS = {
   'sandbox.fails-closed': 'Without a usable sandbox, or with a grant it cannot enforce, nothing runs.',
   'sandbox.mounts':
     'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
-  'sandbox.runtimes': 'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
+  'sandbox.runtimes':
+    'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
 
   // runner

@@ -1,13 +1,12 @@
 import { appendFile, writeFile } from 'node:fs/promises';
-import { createServer, request as httpRequest } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { createKey } from '../../protocol/node/keys.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { hubRig, type HubRig } from '../support/hub-rig.ts';
+import { liar } from '../support/lying-registry.ts';
 import { publishNew } from '../support/registry.ts';
 import { skillFolder } from '../support/skill-folder.ts';
 import { verifies } from '../support/verifies.ts';
@@ -300,25 +299,6 @@ describe('what was reviewed is what runs', () => {
     },
   );
 });
-
-/** Something between hub and registry that changes what passes through. */
-async function liar(real: string, lie: (path: string, body: Buffer) => Buffer): Promise<string> {
-  const server = createServer((incoming, outgoing) => {
-    const onward = httpRequest(`${real}${incoming.url}`, { method: incoming.method }, (reply) => {
-      const chunks: Buffer[] = [];
-      reply.on('data', (chunk: Buffer) => chunks.push(chunk));
-      reply.on('end', () => {
-        const body = lie(incoming.url ?? '', Buffer.concat(chunks));
-        outgoing.writeHead(reply.statusCode ?? 500, { 'content-type': reply.headers['content-type'] ?? '' });
-        outgoing.end(body);
-      });
-    });
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 describe('a registry that lies', () => {
   const json = (body: Buffer, change: (value: any) => void) => {

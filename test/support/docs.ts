@@ -36,7 +36,11 @@ function settingsTable(settings: readonly Setting[]): string {
     const shown = fallback === undefined ? '' : `\`${JSON.stringify(fallback)}\``;
     return `| \`${key}\` | \`${env}\` | ${type.replaceAll('|', '\\|')} | ${shown} | ${description} |`;
   });
-  return ['| key | environment | type | default | what it is |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+  return [
+    '| key | environment | type | default | what it is |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
 }
 
 function errorsPage(): string {

@@ -56,7 +56,11 @@ export async function hubRig({
     path: PATH,
     logLevel: 'silent',
   });
-  let hub = await startHub(config, { log, version: '0.0.0-test', environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' } });
+  let hub = await startHub(config, {
+    log,
+    version: '0.0.0-test',
+    environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' },
+  });
   onTestFinished(() => hub.stop());
   const admin = { socketPath: join(home, 'hub', 'admin.sock') };
   const driver = createBwrapDriver({
@@ -89,7 +93,11 @@ export async function hubRig({
     text: async (skill, tool, args) => String(((await call(skill, tool, args)) as any)['content'][0].text),
     async restart() {
       await hub.stop();
-      hub = await startHub(config, { log, version: '0.0.0-test', environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' } });
+      hub = await startHub(config, {
+        log,
+        version: '0.0.0-test',
+        environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' },
+      });
     },
   };
 }

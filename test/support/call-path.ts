@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { argumentChecks } from '../../hub/arguments.ts';
+import { openAuditLog } from '../../hub/audit/audit-log.ts';
+import { auditEntries, verifyStoredAudit } from '../../hub/audit/stored-audit.ts';
+import { systemClock } from '../../hub/clock.ts';
+import { createGateway } from '../../hub/gateway.ts';
+import type { InstalledSkill, InstalledSkills } from '../../hub/installed.ts';
+import type { GatewayRequest, Principal } from '../../hub/mcp/gateway.ts';
+import { answersPolicy } from '../../hub/policy/answers.ts';
+import type { Policy } from '../../hub/policy/policy.ts';
+import { hubMigrations } from '../../hub/store/migrations/migrations.ts';
+import type { HubTables } from '../../hub/store/schema.ts';
+import { openDatabase } from '../../protocol/node/database.ts';
+import { createKey } from '../../protocol/node/keys.ts';
+import { installedSkill, tool } from './installed-skill.ts';
+import { tempFolder } from './temp-folder.ts';
+
+const agent: Principal = { user: 'owner', client: 'agent' };
+const SKILL = { kind: 'skill', name: 'local.test/echo' } as const;
+const key = createKey();
+
+/** A skill with a tool for each answer. */
+export const echo = installedSkill({
+  surface: {
+    tools: [tool('say'), tool('wipe'), tool('off')],
+    prompts: [{ name: 'hello' }],
+    resources: [{ uri: 'memo://one', name: 'one' }],
+    resourceTemplates: [{ uriTemplate: 'memo://{id}', name: 'memo' }],
+  },
+  answers: { say: 'allow', wipe: 'ask', off: 'deny' },
+});
+
+/** A hub's call path over a real audit log; the skill behind it is a function. */
+export async function callPath(given: {
+  skills?: InstalledSkill[];
+  policy?: Policy;
+  perform?: (request: GatewayRequest) => Promise<Record<string, unknown>>;
+  secrets?: ReadonlyMap<string, string>;
+}) {
+  const { query: db, close } = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
+    migrations: hubMigrations,
+  });
+  const audit = await openAuditLog({ db, key, clock: systemClock });
+  let skills = given.skills ?? [echo];
+  const performed: GatewayRequest[] = [];
+  const installed: InstalledSkills = {
+    get: (name) => skills.find((skill) => skill.name === name),
+    find: (name) => skills.find((skill) => skill.name === name),
+    list: () => skills,
+    reload: async () => undefined,
+    onChange: () => () => undefined,
+  };
+  let calls = 0;
+  const gateway = createGateway({
+    installed,
+    argumentChecks: argumentChecks(),
+    policy:
+      given.policy ??
+      answersPolicy({ answerOf: (name, tool) => installed.get(name)?.tools.get(tool)?.answer }),
+    audit,
+    perform: async (_skill, _user, request) => {
+      performed.push(request);
+      return given.perform === undefined
+        ? { content: [{ type: 'text', text: 'done' }] }
+        : given.perform(request);
+    },
+    secretsOf: () => given.secrets ?? new Map(),
+    clock: systemClock,
+    newCallId: () => `call_${(calls += 1)}`,
+  });
+  return {
+    performed,
+    audit,
+    db,
+    close,
+    change: (next: InstalledSkill[]) => (skills = next),
+    request: (
+      method: GatewayRequest['method'],
+      params: Record<string, unknown>,
+      signal = AbortSignal.any([]),
+      onProgress?: GatewayRequest['onProgress'],
+    ) =>
+      gateway.request(agent, SKILL, {
+        method,
+        params,
+        signal,
+        ...(onProgress === undefined ? {} : { onProgress }),
+      }),
+    records: async () => (await auditEntries(db, {})).toReversed().map((entry) => entry.record),
+    verify: () => verifyStoredAudit(db, [key.record]),
+  };
+}
