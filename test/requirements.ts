@@ -3,6 +3,9 @@
  * `requirements.test.ts` fails on an id that no test proves.
  */
 export const REQUIREMENTS = {
+  // the house
+  'house.imports': 'The linter refuses imports against the direction of the house, and says why.',
+
   // documentation
   'docs.fresh':
     'Pages made from the code are current, and the error table holds only errors that can happen.',
@@ -183,6 +186,7 @@ export const REQUIREMENTS = {
   'call.redacts-secrets': 'The value of a secret never stays in a result or an audit record.',
   'call.result-bounded': 'A result over the bound is refused, and says what to do.',
 
+  'hub.no-sandbox': 'Without a usable sandbox the hub says so and runs no skill.',
   'hub.killed-mid-call':
     'No process of a skill outlives its hub by two seconds, and an open call is closed as unknown.',
   'hub.killed-install': 'A hub killed at any step of an install has nothing half there after the restart.',

@@ -47,9 +47,13 @@ export async function removeHome(home: string): Promise<void> {
 }
 
 /** Runs one command as a user would: the built program, no terminal. */
-export async function berth(home: string, args: readonly string[], input?: string): Promise<Ran> {
+export async function berth(
+  home: string,
+  args: readonly string[],
+  { input, env = {} }: { input?: string; env?: Record<string, string> } = {},
+): Promise<Ran> {
   const child = spawn(process.execPath, [program, ...args], {
-    env: { PATH: process.env['PATH'], HOME: home, BERTH_HOME: home },
+    env: { PATH: process.env['PATH'], HOME: home, BERTH_HOME: home, ...env },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     cwd: home,
   });
@@ -91,7 +95,7 @@ export async function startBerth(
     void gone.then((code) => reject(new Error(`berth up ended with ${code}: ${log}`)));
   });
   child.stdout?.resume();
-  const run = (...words: string[]) => berth(home, [...words, '--json']);
+  const run = (...words: string[]) => berth(home, [...words, '--json'], { env });
   const said = JSON.parse(ready) as Berth['urls'] & { data: Berth['urls'] };
   return {
     home,
