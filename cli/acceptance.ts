@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Acceptance } from '../hub/admin-api.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Context } from './command.ts';
+import { shellWord } from './shell-word.ts';
 import { readStdin } from './stdin.ts';
 
 /** What an admin says when accepting a proposal: the flags of `install` and `approve`. */
@@ -46,6 +47,19 @@ export async function acceptanceOf(context: Context, flags: AcceptanceFlags): Pr
     ...(Object.keys(tools).length === 0 ? {} : { tools }),
     ...(flags.without.length === 0 ? {} : { without: flags.without }),
   };
+}
+
+/** What was said as flags again, for a command that goes on from here; secrets are never repeated. */
+export function acceptanceFlags({ workspace, config, tools, without, secrets }: Acceptance): string {
+  return [
+    ...(workspace === undefined ? [] : ['--workspace', shellWord(workspace)]),
+    ...Object.entries(config ?? {}).flatMap(([key, value]) => ['--set', shellWord(`${key}=${value}`)]),
+    ...Object.keys(secrets ?? {}).flatMap((name) => ['--secret', `${shellWord(name)}=env:VARIABLE`]),
+    ...Object.entries(tools ?? {}).flatMap(([tool, answer]) => [`--${answer}-tool`, shellWord(tool)]),
+    ...(without ?? []).flatMap((id) => ['--without', shellWord(id)]),
+  ]
+    .map((word) => ` ${word}`)
+    .join('');
 }
 
 function toolAnswers({ allowTool, askTool, denyTool }: AcceptanceFlags): Record<string, Answer> {

@@ -1,9 +1,10 @@
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Acceptance, ApprovalView } from '../hub/admin-api.ts';
 import type { Context } from './command.ts';
 
-/** What a person decides about a proposal: how to accept it, to refuse it, or to leave it waiting. */
-export type Decision = Acceptance | 'no' | 'later';
+/** What a person decides about a proposal: how to accept it, to refuse it, to leave it waiting; or nothing (Esc, Ctrl-C). */
+export type Decision = Acceptance | 'no' | 'later' | 'stopped';
 
 type Answer = 'allow' | 'ask' | 'deny';
 
@@ -25,7 +26,7 @@ export async function askAboutProposal(
     if (need.kind === 'secret') {
       if (said.secrets?.[need.name] !== undefined) continue;
       const value = await clack.password({ message: `${message} (${need.name})`, ...streams });
-      if (clack.isCancel(value)) return 'later';
+      if (clack.isCancel(value)) return 'stopped';
       needed.secrets = { ...needed.secrets, [need.name]: value };
       continue;
     }
@@ -33,10 +34,18 @@ export async function askAboutProposal(
       continue;
     const value = await clack.text({
       message,
-      ...(need.kind === 'workspace' ? { placeholder: context.workingDirectory } : {}),
+      ...(need.kind === 'workspace'
+        ? {
+            placeholder: context.workingDirectory,
+            validate: (text: string | undefined) =>
+              isFolder(resolve(context.workingDirectory, text || '.'))
+                ? undefined
+                : 'There is no such folder.',
+          }
+        : {}),
       ...streams,
     });
-    if (clack.isCancel(value)) return 'later';
+    if (clack.isCancel(value)) return 'stopped';
     if (need.kind === 'workspace') needed.workspace = resolve(context.workingDirectory, value || '.');
     else needed.config = { ...needed.config, [need.name]: value };
   }
@@ -57,7 +66,8 @@ export async function askAboutProposal(
       ],
       ...streams,
     });
-    if (clack.isCancel(choice) || choice === 'later') return 'later';
+    if (clack.isCancel(choice)) return 'stopped';
+    if (choice === 'later') return 'later';
     if (choice === 'no') return 'no';
     if (choice === 'yes') return needed;
     if (choice === 'tools') {
@@ -73,7 +83,7 @@ export async function askAboutProposal(
           ],
           ...streams,
         });
-        if (clack.isCancel(answer)) return 'later';
+        if (clack.isCancel(answer)) return 'stopped';
         answers[tool.name] = answer;
       }
       needed.tools = answers;
@@ -88,8 +98,12 @@ export async function askAboutProposal(
         })),
         ...streams,
       });
-      if (clack.isCancel(refused)) return 'later';
+      if (clack.isCancel(refused)) return 'stopped';
       needed.without = refused;
     }
   }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -27,7 +27,15 @@ export function keyName(text: string): string {
 /** @throws AppError `key-not-found`, naming how to make one. */
 export async function authorKey(home: string, name: string = DEFAULT_KEY): Promise<AuthorKey> {
   const path = keyPath(home, keyName(name));
-  return { name, path, ...(await readKey(path)) };
+  const key = await readKey(path).catch((error: unknown) => {
+    if (!(error instanceof AppError) || error.code !== 'key-not-found') throw error;
+    throw new AppError('key-not-found', {
+      detail: `There is no key ${name} in ${keysDir(home)}.`,
+      hint: name === DEFAULT_KEY ? 'berth keys create' : `berth keys ls, or: berth keys create ${name}`,
+      cause: error,
+    });
+  });
+  return { name, path, ...key };
 }
 
 /** Every key of the home, by name. */

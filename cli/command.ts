@@ -23,7 +23,8 @@ export interface ArgumentSpec {
 export type OptionSpec =
   | { type: 'flag'; about: string; short?: string }
   | { type: 'text'; value: string; about: string; short?: string }
-  | { type: 'number'; value: string; about: string }
+  /** A whole number from `min` to `max`, both included. */
+  | { type: 'number'; value: string; about: string; min: number; max: number }
   /** May be given several times. */
   | { type: 'list'; value: string; about: string };
 
@@ -83,7 +84,7 @@ export interface Outcome {
   notes?: readonly string[];
   /** Worth knowing though it worked; in the envelope's `warnings`, on stderr for a person. */
   warnings?: readonly string[];
-  /** The command that takes the change back, or a sentence that says why none can. Set by each change. */
+  /** The command that takes the change back, as it can be typed, or a sentence that says why none can. Set by each change. */
   undo?: string;
   /** Commands worth typing next. */
   next?: readonly string[];
@@ -98,9 +99,16 @@ export interface Context extends Clients {
   json: boolean;
   /** True when a person sits at both ends, `--json` is off and this is not CI: only then is anything asked. */
   asks: boolean;
+  /** For stdout. */
   paint: Paint;
+  /** For stderr. */
+  paintError: Paint;
   /** Whether stdout is a terminal: columns are aligned, and nothing raw is written to it. */
   terminal: boolean;
+  /** Whether stderr is one. */
+  stderrTerminal: boolean;
+  /** Columns of the terminal; without end where there is none. */
+  width: number;
   stdin: Readable & { isTTY?: boolean };
   /** For what streams while a command runs (`up`, `serve`); everything else is an `Outcome`. */
   stdout: Writable;
@@ -110,7 +118,7 @@ export interface Context extends Clients {
   workingDirectory: string;
 }
 
-/** Colours by meaning, for stdout; plain text where colours do not belong. */
+/** Colours by meaning; plain text where colours do not belong. */
 export interface Paint {
   strong(text: string): string;
   dim(text: string): string;

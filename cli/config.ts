@@ -6,6 +6,8 @@ import { AppError } from '../protocol/errors.ts';
 export interface Settings {
   /** Absolute path of Berth's home on this machine. */
   home: string;
+  /** Whether that is where it lies when nobody says otherwise. */
+  usualHome: boolean;
   /** `BERTH_REGISTRY`, an http(s) URL without a trailing slash. */
   registry: string | undefined;
   /** `BERTH_HUB`, `unix:` and the path of a hub's admin socket. */
@@ -24,18 +26,25 @@ export interface Settings {
 export const DEFAULT_REGISTRY = 'http://127.0.0.1:4751';
 
 /**
- * Reads the environment (design §5).
- * @throws AppError `config-invalid` naming the variable and what it should be.
+ * Reads the flags `--home`, `--registry` and `--hub`, which win, and the environment (design §5).
+ * @throws AppError `config-invalid` naming the flag or the variable and what it should be.
  */
-export function readSettings(environment: Readonly<Record<string, string | undefined>>): Settings {
+export function readSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  flags: Readonly<Record<string, string | undefined>> = {},
+): Settings {
   const value = (name: string): string | undefined => environment[name] || undefined;
-  const registry = value('BERTH_REGISTRY');
-  const hub = value('BERTH_HUB');
+  const usual = defaultHome(value('XDG_DATA_HOME'));
+  const home = flags['home'] ?? value('BERTH_HOME');
+  const registry = flags['registry'] ?? value('BERTH_REGISTRY');
+  const hub = flags['hub'] ?? value('BERTH_HUB');
+  const said = (flag: string, variable: string): string =>
+    flags[flag] === undefined ? variable : `--${flag}`;
   return {
-    home:
-      value('BERTH_HOME') === undefined ? defaultHome(value('XDG_DATA_HOME')) : resolve(value('BERTH_HOME')!),
-    registry: registry === undefined ? undefined : registryUrl(registry, 'BERTH_REGISTRY'),
-    hub: hub === undefined ? undefined : hubAddress(hub, 'BERTH_HUB'),
+    home: home === undefined ? usual : resolve(home),
+    usualHome: home === undefined || resolve(home) === usual,
+    registry: registry === undefined ? undefined : registryUrl(registry, said('registry', 'BERTH_REGISTRY')),
+    hub: hub === undefined ? undefined : hubAddress(hub, said('hub', 'BERTH_HUB')),
     token: value('BERTH_TOKEN'),
     ci: !['', '0', 'false'].includes(environment['CI'] ?? ''),
     color: value('NO_COLOR') === undefined && environment['TERM'] !== 'dumb',

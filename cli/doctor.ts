@@ -1,10 +1,15 @@
-import { stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { adminApi } from '../hub/admin-api.ts';
 import { AppError, asAppError } from '../protocol/errors.ts';
 import { callRoute } from '../protocol/node/http-client.ts';
 import { registryApi } from '../protocol/registry-api.ts';
 import { authorKeys } from './author-keys.ts';
 import type { Context } from './command.ts';
+import { faultInWords } from './faults.ts';
+import { count } from './output.ts';
+import { shellWord } from './shell-word.ts';
 import { openSandbox } from './sandbox.ts';
 
 /** One thing that was looked at. `bad` keeps Berth from working; `note` is worth knowing. */
@@ -29,7 +34,7 @@ export async function examine(context: Context): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const [what, look] of Object.entries(looks)) {
     const found = await look().catch((error: unknown) => {
-      const { message, hint } = asAppError(error);
+      const { message, hint } = faultInWords(error, context.home);
       return [{ state: 'bad' as const, detail: message, ...(hint === undefined ? {} : { fix: hint }) }];
     });
     findings.push(...found.map((finding) => ({ what, ...finding })));
@@ -40,8 +45,25 @@ export async function examine(context: Context): Promise<Finding[]> {
 async function lookAtHome(home: string): Promise<Omit<Finding, 'what'>[]> {
   const found = await stat(home).catch(() => undefined);
   if (found === undefined) return [{ state: 'note', detail: `${home} does not exist yet.`, fix: 'berth up' }];
+  if (!found.isDirectory()) return [{ state: 'bad', detail: `${home} is not a folder.` }];
+  const account = process.getuid?.();
+  if (account !== undefined && found.uid !== account) {
+    return [
+      {
+        state: 'bad',
+        detail: `${home} belongs to another account (${found.uid}, not ${account}).`,
+        fix: 'Run berth as that account, or choose another home with BERTH_HOME.',
+      },
+    ];
+  }
   if ((found.mode & 0o077) !== 0) {
-    return [{ state: 'bad', detail: `${home} can be read by other accounts.`, fix: `chmod 700 ${home}` }];
+    return [
+      {
+        state: 'bad',
+        detail: `${home} can be read by other accounts.`,
+        fix: `chmod 700 ${shellWord(home)}`,
+      },
+    ];
   }
   return [{ state: 'ok', detail: `${home}, for this account alone` }];
 }
@@ -54,7 +76,9 @@ async function lookAtKeys(home: string): Promise<Omit<Finding, 'what'>[]> {
 }
 
 async function lookAtSandbox(context: Context): Promise<Omit<Finding, 'what'>[]> {
-  const { driver, usable, problem, enforces, notes } = await openSandbox(context).report();
+  // The home may be missing or another's; looking must not make or need it.
+  const scratch = await mkdtemp(join(tmpdir(), 'berth-doctor-'));
+  const { driver, usable, problem, enforces, notes } = await reportIn(context, scratch);
   if (!usable) {
     return [
       {
@@ -68,6 +92,14 @@ async function lookAtSandbox(context: Context): Promise<Omit<Finding, 'what'>[]>
     { state: 'ok', detail: `${driver} enforces ${enforces.join(', ')}` },
     ...notes.map((detail) => ({ state: 'ok' as const, detail })),
   ];
+}
+
+async function reportIn(context: Context, scratch: string) {
+  try {
+    return await openSandbox(context, scratch).report();
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
 }
 
 async function lookAtRegistry(context: Context): Promise<Omit<Finding, 'what'>[]> {
@@ -95,10 +127,16 @@ async function lookAtHub(context: Context): Promise<Omit<Finding, 'what'>[]> {
     const { mcp, skills } = await context.hub(adminApi.status, {});
     const troubled = skills.blocked + skills.quarantined;
     return [
-      { state: 'ok', detail: `${mcp} answers, ${skills.ready} skills ready` },
+      { state: 'ok', detail: `${mcp} answers, ${count(skills.ready, 'skill')} ready` },
       ...(troubled === 0
         ? []
-        : [{ state: 'bad' as const, detail: `${troubled} skills do not serve`, fix: 'berth list' }]),
+        : [
+            {
+              state: 'bad' as const,
+              detail: `${count(troubled, 'skill')} out of service`,
+              fix: 'berth list',
+            },
+          ]),
     ];
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'not-running') throw error;

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 
 /** URLs of the servers that run in this home; gone when they don't. */
 export const runFilePath = (home: string): string => join(home, 'run.json');
+/** The same of one server that runs alone. */
+export const loneRunFilePath = (home: string, server: 'hub' | 'registry'): string =>
+  join(home, `run.${server}.json`);
 /** Publishes to the embedded registry. */
 export const adminTokenPath = (home: string): string => join(home, 'admin.token');
 /** Tokens of other registries, from `berth login`. */

@@ -1,4 +1,4 @@
-import { adminApi } from '../hub/admin-api.ts';
+import { adminApi, type InstalledSkillView } from '../hub/admin-api.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Context } from './command.ts';
 
@@ -15,4 +15,9 @@ export async function installedName(context: Context, given: string): Promise<st
     detail: `No installed skill is called ${given}.`,
     hint: 'berth list shows what is installed.',
   });
+}
+
+/** A skill as it is installed now; undefined when it isn't. */
+export async function installedNow(context: Context, name: string): Promise<InstalledSkillView | undefined> {
+  return (await context.hub(adminApi.skills, {})).find((skill) => skill.name === name);
 }

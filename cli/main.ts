@@ -1,11 +1,15 @@
 import type { Readable, Writable } from 'node:stream';
 import { CommanderError } from 'commander';
-import { AppError, asAppError } from '../protocol/errors.ts';
+import { AppError } from '../protocol/errors.ts';
 import type { Command, Context, Outcome } from './command.ts';
 import { readSettings } from './config.ts';
-import { paintFor, show, showError, type Screen } from './output.ts';
+import { faultInWords } from './faults.ts';
+import { Interrupted } from './interrupted.ts';
+import { paintFor, show, showError, showText, type Screen } from './output.ts';
 import { buildProgram, type Invocation } from './program.ts';
 import { clientsFor } from './servers.ts';
+import { shellWord } from './shell-word.ts';
+import { berthVersion } from './version.ts';
 
 /** What a process is to the CLI: a test hands in its own. */
 export interface Terminal {
@@ -14,7 +18,7 @@ export interface Terminal {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
   stdin: Readable & { isTTY?: boolean };
-  stdout: Writable & { isTTY?: boolean };
+  stdout: Writable & { isTTY?: boolean; columns?: number };
   stderr: Writable & { isTTY?: boolean };
   /** Aborts when the person wants to stop. */
   signal: AbortSignal;
@@ -64,20 +68,24 @@ export async function run(terminal: Terminal): Promise<number> {
     paintError: paintFor(colored(stderr)),
   };
 
+  let home: string | undefined;
   try {
     const invocation = await parse(argv);
-    if ('help' in invocation) {
-      stdout.write(invocation.help);
-      return 0;
-    }
-    const settings = readSettings(withFlags(env, invocation));
+    if ('help' in invocation) return showText(screen, invocation.help);
+    if ('version' in invocation) return showText(screen, `berth ${berthVersion()}\n`);
+    const { globals } = invocation;
+    const settings = readSettings(env, globals);
+    ({ home } = settings);
     const context: Context = {
       settings,
       home: settings.home,
       json,
       asks: !json && !settings.ci && stdin.isTTY === true && stderr.isTTY === true,
       paint: screen.paint,
+      paintError: screen.paintError,
+      stderrTerminal: stderr.isTTY === true,
       terminal: stdout.isTTY === true,
+      width: stdout.isTTY === true ? (stdout.columns ?? Infinity) : Infinity,
       stdin,
       stdout,
       stderr,
@@ -86,27 +94,17 @@ export async function run(terminal: Terminal): Promise<number> {
       ...clientsFor({ settings, readable: !json }),
     };
     const outcome = await interruptible(invocation.command, context, invocation.given);
-    return outcome === undefined ? 0 : show(screen, outcome);
+    return outcome === undefined ? 0 : show(screen, withGlobals(outcome, globals));
   } catch (error) {
-    if (error instanceof Interrupted) return INTERRUPTED;
+    if (error instanceof Interrupted) {
+      if (error.message !== '') stderr.write(`${error.message}\n`);
+      return INTERRUPTED;
+    }
     if (!(error instanceof AppError) && env['BERTH_DEBUG'])
       stderr.write(`${(error as Error)?.stack ?? String(error)}\n`);
-    return showError(screen, shownError(error));
+    return showError(screen, faultInWords(error, home));
   }
 }
-
-/** Any failure in words. A server hides the cause of a bug from its clients; here it is the person's own machine. */
-function shownError(error: unknown): AppError {
-  const known = asAppError(error);
-  if (known.code !== 'internal' || error instanceof AppError) return known;
-  return new AppError('internal', {
-    detail: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-    hint: 'If this looks like a fault of Berth, run it again with BERTH_DEBUG=1 and report what it prints.',
-    cause: error,
-  });
-}
-
-class Interrupted extends Error {}
 
 /** A command that doesn't end itself on a signal is left where it stands: no half answer is shown. */
 async function interruptible(
@@ -144,15 +142,28 @@ async function parse(argv: readonly string[]): Promise<Invocation> {
   }
 }
 
-/** A flag is said later than the environment and wins. */
-function withFlags(
-  env: Terminal['env'],
-  { globals }: { globals: Record<string, string | undefined> },
-): Terminal['env'] {
+/** Commands that are named as the way back or on lead to the home and the servers that were named here. */
+function withGlobals(outcome: Outcome, globals: Readonly<Record<string, string | undefined>>): Outcome {
+  const said = Object.entries(globals).flatMap(([name, value]) =>
+    value === undefined ? [] : [[`--${name}`, shellWord(value)] as const],
+  );
+  if (said.length === 0) return outcome;
+  const whole = (line: string): string =>
+    line
+      .split(' && ')
+      .map((part) =>
+        said.reduce(
+          (command, [flag, value]) =>
+            !command.startsWith('berth ') || command.includes(` ${flag} `)
+              ? command
+              : `${command} ${flag} ${value}`,
+          part,
+        ),
+      )
+      .join(' && ');
   return {
-    ...env,
-    ...(globals['home'] === undefined ? {} : { BERTH_HOME: globals['home'] }),
-    ...(globals['registry'] === undefined ? {} : { BERTH_REGISTRY: globals['registry'] }),
-    ...(globals['hub'] === undefined ? {} : { BERTH_HUB: globals['hub'] }),
+    ...outcome,
+    ...(outcome.undo === undefined ? {} : { undo: whole(outcome.undo) }),
+    ...(outcome.next === undefined ? {} : { next: outcome.next.map(whole) }),
   };
 }

@@ -1,13 +1,19 @@
 import { AppError } from '../protocol/errors.ts';
+import { nameSchema } from '../protocol/manifest.ts';
 
 /** `ns/name` as the parameters of a route. */
 export function skillParams(name: string): { namespace: string; name: string } {
-  const slash = name.indexOf('/');
-  if (slash > 0 && slash < name.length - 1)
-    return { namespace: name.slice(0, slash), name: name.slice(slash + 1) };
+  const slash = fullName(name).indexOf('/');
+  return { namespace: name.slice(0, slash), name: name.slice(slash + 1) };
+}
+
+/** @throws AppError `usage-invalid` when it is not the full name of a skill. */
+export function fullName(name: string): string {
+  if (nameSchema.safeParse(name).success) return name;
+  const word = /^[\w.-]{1,60}$/.test(name) ? name : undefined;
   throw new AppError('usage-invalid', {
-    detail: `${name} is not the full name of a skill.`,
-    hint: 'Write namespace/name, such as dev.berth/files.',
+    detail: `${name.slice(0, 200)} is not the full name of a skill.`,
+    hint: `Write namespace/name, such as dev.berth/files.${word === undefined ? '' : ` To look for it: berth search ${word}`}`,
   });
 }
 

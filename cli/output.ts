@@ -52,15 +52,20 @@ export function showError(screen: Screen, error: AppError): number {
     return error.exit;
   }
   const { paintError: paint } = screen;
-  const faults = faultLines(error.data?.['faults']);
+  const faults = faultLines(error.data?.['faults'], error.message);
   const lines = [
     `${paint.bad('error:')} ${paint.strong(error.title)} ${paint.dim(`(${error.code})`)}`,
-    plain(error.message),
+    plain(inPersonsWords(error)),
     ...faults,
     ...(error.hint === undefined ? [] : [`${paint.dim('next:')} ${plain(error.hint)}`]),
   ];
   screen.stderr.write(`${lines.filter((line) => line !== '').join('\n')}\n`);
   return error.exit;
+}
+
+/** A person wrote a command line: which part of a request its values became says nothing. */
+function inPersonsWords({ code, message }: AppError): string {
+  return code === 'request-invalid' ? message.replaceAll(/^(?:body|query|path)\./gm, '') : message;
 }
 
 /** An error as `--json` shows it: its own words and what it carries. */
@@ -74,11 +79,17 @@ function errorView(error: AppError): ErrorView {
   };
 }
 
-function faultLines(faults: unknown): string[] {
+/** Each fault on a line of its own, unless the sentence above says them all. */
+function faultLines(faults: unknown, said: string): string[] {
   if (!Array.isArray(faults)) return [];
-  return faults.slice(0, 50).map((fault: unknown) => {
-    if (typeof fault !== 'object' || fault === null) return `  - ${plain(String(fault))}`;
-    const { path, problem, remedy } = fault as Record<string, unknown>;
+  const found = faults.slice(0, 50).map((fault: unknown) => {
+    const { path, problem, remedy } = (
+      typeof fault === 'object' && fault !== null ? fault : { problem: String(fault) }
+    ) as Record<string, unknown>;
+    return { path, remedy, problem: typeof problem === 'string' ? problem.replace(/\.$/, '') : '' };
+  });
+  if (found.every(({ problem }) => said.includes(problem))) return [];
+  return found.map(({ path, problem, remedy }) => {
     const where = [path, problem].filter((part) => typeof part === 'string' && part !== '').join(': ');
     return plain(`  - ${where}${typeof remedy === 'string' && remedy !== '' ? `. ${remedy}` : ''}`);
   });
@@ -87,6 +98,13 @@ function faultLines(faults: unknown): string[] {
 function withUndo(data: unknown, undo: string | undefined): unknown {
   if (undo === undefined || typeof data !== 'object' || data === null || Array.isArray(data)) return data;
   return { ...data, undo };
+}
+
+/** Writes an answer that is only text, such as help: as it is, or in the envelope. */
+export function showText(screen: Screen, text: string): number {
+  if (screen.json) writeJson(screen.stdout, { ok: true, data: { text }, warnings: [] });
+  else screen.stdout.write(text);
+  return 0;
 }
 
 function writeJson(stream: Writable, envelope: Envelope): void {
@@ -162,12 +180,13 @@ export function plainDeep<T>(value: T): T {
 
 /**
  * Rows as aligned columns on a terminal and as tab-separated lines in a pipe, so that `cut` and `awk` read
- * them. The heading is for people alone.
+ * them. The heading is for people alone. With `width`, no line on a terminal is longer.
  */
 export function columns(
   { terminal, paint }: { terminal: boolean; paint: Paint },
   heading: readonly string[],
   rows: readonly (readonly string[])[],
+  { width = Infinity }: { width?: number } = {},
 ): string {
   const cells = rows.map((row) => row.map((cell) => cell.replaceAll(/\s+/g, ' ').trim()));
   if (!terminal) return cells.map((row) => row.join('\t')).join('\n');
@@ -175,10 +194,10 @@ export function columns(
     Math.max(title.length, ...cells.map((row) => (row[at] ?? '').length)),
   );
   const line = (row: readonly string[]): string =>
-    row
-      .map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)))
-      .join('  ')
-      .trimEnd();
+    clipped(
+      row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('  '),
+      width,
+    ).trimEnd();
   return [paint.dim(line(heading)), ...cells.map(line)].join('\n');
 }
 
@@ -195,6 +214,29 @@ function wrap(text: string, width: number): string[] {
     }
   }
   return line === '' ? lines : [...lines, line];
+}
+
+function clipped(line: string, width: number): string {
+  return line.length <= width ? line : `${line.slice(0, Math.max(width - 1, 0))}\u2026`;
+}
+
+/** A digest as people compare it; `--json` has it whole. */
+export function shortDigest(digest: string): string {
+  return `${digest.slice(0, 'sha256:'.length + 12)}\u2026`;
+}
+
+/** A key's id, or a signer (`key:<id>`), as people compare it: `key AbCd1234…`. `--json` has it whole. */
+export function shortKey(signer: string): string {
+  return `key ${signer.replace(/^key:/, '').slice(0, 8)}\u2026`;
+}
+
+/** A moment as a person's own clock shows it: `10:49:26` today, `2026-11-21 10:49` on another day. */
+export function clockTime(time: string, now: number): string {
+  const moment = new Date(time);
+  const two = (number: number): string => String(number).padStart(2, '0');
+  const minutes = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+  if (moment.toDateString() === new Date(now).toDateString()) return `${minutes}:${two(moment.getSeconds())}`;
+  return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} ${minutes}`;
 }
 
 /** `1 tool`, `2 tools`. */

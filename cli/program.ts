@@ -6,7 +6,8 @@ import { exitCodesHelp } from './output.ts';
 /** What a command line asks for: a command with what it is given, or a text to show. */
 export type Invocation =
   | { command: Command; given: Record<string, unknown>; globals: Record<string, string | undefined> }
-  | { help: string };
+  | { help: string }
+  | { version: true };
 
 /** Options that every command takes. `--json` is read from the command line before it is parsed. */
 const GLOBAL_OPTIONS: readonly { flags: string; about: string }[] = [
@@ -89,6 +90,8 @@ export function buildProgram(): {
     if (!COMMANDS.some(({ name }) => name === words)) describeGroup(node, words);
   for (const { flags, about } of GLOBAL_OPTIONS) root.addOption(new Option(flags, about).hideHelp());
   root.addHelpOption(new Option('-h, --help').hideHelp());
+  root.addOption(new Option('-V, --version').hideHelp());
+  root.on('option:version', () => (invocation = { version: true }));
   root.addHelpText('after', ROOT_EPILOGUE);
   addHelpCommand(root, nodes, (text) => (invocation = { help: text }));
 
@@ -100,6 +103,7 @@ export function buildProgram(): {
         if (error instanceof CommanderError && error.code === 'commander.helpDisplayed')
           return { help: written };
         if (error instanceof CommanderError && error.code === 'commander.help') {
+          if (invocation !== undefined) return invocation;
           const bare = COMMANDS.find(({ name }) => name === '');
           if (helped === root && bare !== undefined)
             return { command: bare, given: {}, globals: globalsOf(root) };
@@ -173,13 +177,14 @@ function optionOf(name: string, spec: OptionSpec): Option {
   if (spec.type === 'list') {
     option.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
   }
-  if (spec.type === 'number') option.argParser(wholeNumber);
+  if (spec.type === 'number') option.argParser((text: string) => wholeNumber(text, spec));
   return option;
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Not a whole number.');
-  return Number(text);
+function wholeNumber(text: string, { min, max }: { min: number; max: number }): number {
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
 }
 
 function emptyOf(spec: OptionSpec): unknown {

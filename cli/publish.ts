@@ -66,7 +66,8 @@ export function subjectOf({ manifest, digest }: PackageClaims) {
   return { name: manifest.name, version: manifest.version, archiveDigest: digest };
 }
 
-function signedIn({ baseUrl, token }: RegistryAddress): { baseUrl: string; token: string } {
+/** @throws AppError `not-signed-in`, naming how to sign in. */
+export function signedIn({ baseUrl, token }: RegistryAddress): { baseUrl: string; token: string } {
   if (token !== undefined) return { baseUrl, token };
   throw new AppError('not-signed-in', {
     detail: `Publishing to ${baseUrl} needs a token, and none is known.`,
@@ -88,7 +89,7 @@ async function registerKey(
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'forbidden') throw error;
     throw new AppError('signer-not-allowed', {
-      detail: `The key ${record.keyId} may not sign for ${namespace} yet, and others may: only an admin can add it.`,
+      detail: `The key ${record.keyId.slice(0, 8)}… may not sign for ${namespace} yet, and others may: only an admin can add it.`,
       hint: `An admin of the registry runs: berth keys register ${namespace} --public-key ${record.publicKey}`,
       cause: error,
     });

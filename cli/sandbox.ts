@@ -4,11 +4,14 @@ import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import { createLogger } from '../protocol/node/logger.ts';
 import type { Context } from './command.ts';
 
-/** The sandbox in which skills are packed and checked; the same as the hub's, with its files beside the hub's. */
-export function openSandbox({ home, settings }: Pick<Context, 'home' | 'settings'>): SandboxDriver {
+/** The sandbox in which skills are packed and checked; the same as the hub's, with its files beside the hub's or elsewhere. */
+export function openSandbox(
+  { home, settings }: Pick<Context, 'home' | 'settings'>,
+  stateDir: string = join(home, 'pack', 'sandbox'),
+): SandboxDriver {
   return createBwrapDriver({
     path: settings.environment['PATH'] ?? '',
-    stateDir: join(home, 'pack', 'sandbox'),
+    stateDir,
     forbidden: [home],
     log: createLogger({ level: 'silent', name: 'sandbox' }),
   });

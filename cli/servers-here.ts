@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hubConfigSchema } from '../hub/config.ts';
 import { startHub, type RunningHub } from '../hub/main.ts';
@@ -8,7 +9,11 @@ import { createLogger } from '../protocol/node/logger.ts';
 import { loadRegistryConfig } from '../registry/config.ts';
 import { type Registry, startRegistry } from '../registry/main.ts';
 import type { Context } from './command.ts';
-import { adminTokenPath, hubDir, registryDir } from './home.ts';
+import { DEFAULT_REGISTRY } from './config.ts';
+import { writeFileAtomically } from './credentials.ts';
+import { adminTokenPath, hubDir, loneRunFilePath, registryDir } from './home.ts';
+import { logLines } from './log-lines.ts';
+import { ownRegistry } from './servers.ts';
 import { berthVersion } from './version.ts';
 
 /** What the command line says to a server; the rest comes from its file in the home and the environment. */
@@ -38,18 +43,19 @@ export async function startRegistryHere(context: Context, options: ServerOptions
     },
   });
   return startRegistry(config, {
-    log: createLogger({ level: config.logLevel, name: 'registry', destination: context.stderr }),
+    log: createLogger({ level: config.logLevel, name: 'registry', destination: logLines(context) }),
   });
 }
 
 /**
- * Starts the hub of this home, with skills from the given registry. Its folder is locked until it stops.
+ * Starts the hub of this home, with skills from the given registry; without one, from the one that its settings name,
+ * and when they name none, from the one that runs in this home. Its folder is locked until it stops.
  * @throws AppError `config-invalid`, `already-running`, and what the hub throws.
  */
 export async function startHubHere(
   context: Context,
-  options: ServerOptions & { registry: string },
-): Promise<RunningHub> {
+  options: ServerOptions & { registry: string | undefined },
+): Promise<RunningHub & { registry: string }> {
   const { home, settings } = context;
   const env = settings.environment;
   const config = await loadConfig(hubConfigSchema, {
@@ -58,21 +64,34 @@ export async function startHubHere(
     prefix: 'BERTH_HUB_',
     overrides: {
       home,
-      registry: options.registry,
+      ...(options.registry === undefined ? {} : { registry: options.registry }),
       ...unlessSet(env, 'BERTH_HUB_PATH', { path: env['PATH'] ?? '' }),
       ...(options.quiet === true ? unlessSet(env, 'BERTH_HUB_LOG_LEVEL', { logLevel: 'warn' }) : {}),
       ...(options.port === undefined ? {} : { port: options.port }),
     },
   });
+  const own = config.registry === DEFAULT_REGISTRY ? await ownRegistry(home) : undefined;
+  const registry = options.registry ?? own ?? config.registry;
   const lock = lockHome(hubDir(home));
   try {
-    const log = createLogger({ level: config.logLevel, name: 'hub', destination: context.stderr });
-    const hub = await startHub(config, { log, version: berthVersion(), environment: env });
-    return { ...hub, stop: () => hub.stop().finally(() => lock.release()) };
+    const log = createLogger({ level: config.logLevel, name: 'hub', destination: logLines(context) });
+    const hub = await startHub({ ...config, registry }, { log, version: berthVersion(), environment: env });
+    return { ...hub, registry, stop: () => hub.stop().finally(() => lock.release()) };
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+/** Writes where a server that runs alone is found, for the commands of this home; what it answers takes that back. */
+export async function pointTo(
+  { home }: Context,
+  server: 'hub' | 'registry',
+  urls: Readonly<Record<string, string>>,
+): Promise<() => Promise<void>> {
+  const path = loneRunFilePath(home, server);
+  await writeFileAtomically(path, `${JSON.stringify({ ...urls, pid: process.pid })}\n`);
+  return () => rm(path, { force: true });
 }
 
 function fileIfThere(path: string): string | undefined {

@@ -1,6 +1,14 @@
 import type { ApprovalView, InstalledSkillView } from '../hub/admin-api.ts';
 import type { Paint } from './command.ts';
 
+/** A sentence about a permission with the places that a person knows instead of the manifest's words for them. */
+export function inPlace(sentence: string, workspace?: string): string {
+  return sentence
+    .replaceAll('${workspace}', workspace ?? 'the folder you choose for it')
+    .replaceAll('${data}', 'its own data folder')
+    .replaceAll(/\$\{config\.([^}]*)\}/g, 'the setting $1');
+}
+
 /** What a skill can, cannot and asks first: whole sentences, as the hub and the registry say them. */
 export function permissionLines(
   paint: Paint,
@@ -11,7 +19,7 @@ export function permissionLines(
   }: { can: readonly string[]; cannot: readonly string[]; asksFirst?: readonly string[] },
 ): string[] {
   return [
-    ...can.map((sentence) => `${paint.warn('+')} ${sentence}`),
+    ...can.map((sentence) => `${paint.warn('+')} ${inPlace(sentence)}`),
     ...asksFirst.map((sentence) => `${paint.strong('?')} ${sentence}`),
     ...cannot.map((sentence) => `${paint.good('-')} ${sentence}`),
   ];
@@ -41,11 +49,13 @@ export function approvalText(paint: Paint, approval: ApprovalView): string {
   return [
     heading,
     approval.description,
-    ...approval.verified.map((sentence) => `${paint.good('ok')} ${sentence}`),
-    ...(approval.from === undefined ? [] : [`${approval.from} serves until you decide.`]),
-    ...(approval.widened.length === 0 ? [] : [paint.warn('New in this version:')]),
-    ...approval.widened.map((sentence) => `  ${paint.warn('!')} ${sentence}`),
-    ...permissionLines(paint, approval),
+    ...approval.verified.map((sentence) => `${paint.good('ok')} ${withShortKeys(sentence)}`),
+    ...(approval.from === undefined ? [] : [`${approval.from} serves until you decide, as it does now.`]),
+    ...(approval.widened.length === 0
+      ? []
+      : [paint.warn(approval.from === approval.version ? 'Not granted today:' : 'New in this version:')]),
+    ...approval.widened.map((sentence) => `  ${paint.warn('!')} ${inPlace(sentence)}`),
+    ...permissionLines(paint, { ...approval, can: withReasons(approval) }),
     ...toolLines(paint, approval.tools),
     ...(approval.problem === undefined ? [] : [`${paint.warn('note:')} ${approval.problem}`]),
   ].join('\n');
@@ -65,4 +75,17 @@ export function installedText(paint: Paint, skill: InstalledSkillView): string {
 /** The state of a skill in its colour. */
 export function stateWord(paint: Paint, state: InstalledSkillView['state']): string {
   return state === 'ready' ? paint.good(state) : state === 'blocked' ? paint.warn(state) : paint.bad(state);
+}
+
+/** Keys and digests in a hub's sentence, as short as people compare them. */
+function withShortKeys(sentence: string): string {
+  return sentence.replaceAll(/\bkey:([A-Za-z0-9+/]{8})[A-Za-z0-9+/]{30,}=*/g, 'the key $1\u2026');
+}
+
+/** Each permission with what its author says it is for. */
+function withReasons({ can, permissions }: ApprovalView): string[] {
+  return can.map((sentence) => {
+    const reason = permissions.find((permission) => permission.sentence === sentence)?.reason;
+    return reason === undefined ? sentence : `${sentence} (its author: ${reason})`;
+  });
 }

@@ -5,14 +5,19 @@ import { AppError } from '../protocol/errors.ts';
 const MAX_BYTES = 8 * 1024 * 1024;
 
 /**
- * All of standard input as text, without a last line break. `what` names it in errors.
+ * All of standard input as text, without a last line break. `what` names it in errors, `hint` says
+ * how to give it.
  * @throws AppError `usage-invalid` when it is empty or comes from a keyboard, `request-too-large`.
  */
-export async function readStdin(stdin: Readable & { isTTY?: boolean }, what: string): Promise<string> {
+export async function readStdin(
+  stdin: Readable & { isTTY?: boolean },
+  what: string,
+  hint = 'Pipe it in, such as: … < file',
+): Promise<string> {
   if (stdin.isTTY === true) {
     throw new AppError('usage-invalid', {
       detail: `Standard input is a terminal; ${what} is expected there.`,
-      hint: 'Pipe it in, such as: … < file',
+      hint,
     });
   }
   const chunks: Buffer[] = [];
@@ -31,6 +36,9 @@ export async function readStdin(stdin: Readable & { isTTY?: boolean }, what: str
     .toString('utf8')
     .replace(/\r?\n$/, '');
   if (text === '')
-    throw new AppError('usage-invalid', { detail: `Standard input is empty; ${what} is expected there.` });
+    throw new AppError('usage-invalid', {
+      detail: `Standard input is empty; ${what} is expected there.`,
+      hint,
+    });
   return text;
 }

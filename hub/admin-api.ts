@@ -246,7 +246,9 @@ export const adminApi = {
     path: '/v1/clients',
     summary: 'Add a client; its token is shown this once',
     body: z.strictObject({
-      name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/),
+      name: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be up to 63 of a-z, 0-9, dots, hyphens and underscores'),
       /** Days until the token expires; absent means never. */
       expiresInDays: z.number().int().min(1).max(3650).optional(),
     }),

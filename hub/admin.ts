@@ -6,7 +6,7 @@ import { adminApi } from './admin-api.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import { auditEntries, auditEntry, verifyStoredAudit } from './audit/stored-audit.ts';
 import { approve, deny, proposalOf, waitingProposals } from './approvals.ts';
-import { type Clients, LOCAL_USER } from './clients.ts';
+import { CLI_CLIENT, type Clients, LOCAL_USER } from './clients.ts';
 import { revoke } from './grants.ts';
 import { type InstallParts, install } from './install.ts';
 import { notInstalled, remove } from './remove.ts';
@@ -135,7 +135,7 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
     const skill = parts.installed.find(body.skill);
     if (skill === undefined) throw notInstalled(body.skill);
     return parts.gateway.request(
-      { user: LOCAL_USER, client: 'cli' },
+      { user: LOCAL_USER, client: CLI_CLIENT },
       { kind: 'skill', name: skill.name },
       { method: 'tools/call', params: { name: body.tool, arguments: body.arguments }, signal },
     );
@@ -144,7 +144,7 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
   mount(app, adminApi.audit, asAdmin, ({ query }) => auditEntries(parts.db, query));
   mount(app, adminApi.auditRecord, asAdmin, ({ params }) => auditEntry(parts.db, params.seq));
   mount(app, adminApi.verifyAudit, asAdmin, () =>
-    verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head()),
+    verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head),
   );
 }
 

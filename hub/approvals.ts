@@ -1,20 +1,21 @@
+import { randomInt } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
 import type { ApprovalState } from '../protocol/approval.ts';
 import { AppError } from '../protocol/errors.ts';
 import { type Manifest, splitName } from '../protocol/manifest.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
-import { type Permissions, withoutAtoms } from '../protocol/permissions.ts';
+import type { Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { Acceptance } from './admin-api.ts';
-import { checkedConfig, checkedFolder, refuseUngrantableFolders, refuseUnknownSecrets } from './bindings.ts';
+import { checkedConfig, checkedFolder, refuseUngrantableFolders, refuseUnusableSecrets } from './bindings.ts';
 import { aliasFor } from './catalog.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
 import type { VerifiedVersion } from './fetch.ts';
-import { narrowedTo, regrant, standingAsk } from './grants.ts';
+import { narrowedTo, regrant } from './grants.ts';
 import type { InstallParts } from './install.ts';
-import type { InstalledSkill, InstalledSkills } from './installed.ts';
-import { configOf, needsOf, proposedTools, widenings } from './proposal.ts';
+import type { InstalledSkill } from './installed.ts';
+import { configOf, goesBack, grantedBy, needsOf, proposedTools, widenings } from './proposal.ts';
 import type { HubTables } from './store/schema.ts';
 
 /** Something that waits for, or had, an admin's decision. */
@@ -72,7 +73,10 @@ export async function proposalOf(parts: InstallParts, id: string): Promise<Propo
     settledAt: row.settled_at ?? undefined,
     offered,
     current,
-    widened: widenings(offered, current, await pinnedSigner(parts.db, row.name)),
+    widened: [
+      ...goesBack(offered, current),
+      ...widenings(offered, current, await pinnedSigner(parts.db, row.name)),
+    ],
   };
 }
 
@@ -97,12 +101,22 @@ export async function approve(
   id: string,
   accepted: Acceptance,
 ): Promise<InstalledSkill> {
-  const proposal = await proposalOf(parts, id);
+  return decide(parts, await proposalOf(parts, id), accepted);
+}
+
+/** The same for a proposal that was looked at: what it is compared with must serve still. */
+export async function decide(
+  parts: InstallParts,
+  proposal: Proposal,
+  accepted: Acceptance,
+): Promise<InstalledSkill> {
   refuseSettled(proposal);
-  const { offered, current } = proposal;
-  const granted = withoutAtoms(standingAsk(proposal, accepted), accepted.without ?? []);
+  const { id, offered, current } = proposal;
+  const granted = grantedBy(offered, current, accepted.without);
   const manifest = narrowedTo(offered.manifest, granted);
-  const config = { ...current?.config, ...checkedConfig(offered.manifest.config, accepted.config ?? {}) };
+  const fields = offered.manifest.config;
+  const kept = Object.entries(current?.config ?? {}).filter(([key]) => Object.hasOwn(fields, key));
+  const config = checkedConfig(fields, { ...Object.fromEntries(kept), ...accepted.config });
   const workspace =
     accepted.workspace === undefined
       ? current?.workspace
@@ -111,11 +125,11 @@ export async function approve(
     ...parts.secrets.of(offered.name).keys(),
     ...Object.keys(accepted.secrets ?? {}),
   ]);
-  refuseUnknownSecrets(offered, accepted);
+  refuseUnusableSecrets(offered, accepted);
   const needs = needsOf(manifest, { workspace: workspace !== undefined, config, secrets: secretNames });
   if (needs.length > 0) {
     throw new AppError('binding-missing', {
-      detail: `${offered.name} needs ${needs.map((need) => need.title ?? need.name).join(', ')}.`,
+      detail: `${offered.name} lacks a value: ${needs.map((need) => need.title ?? need.name).join('; ')}.`,
       hint: `Give ${needs.map((need) => need.flag).join(' ')}`,
       data: { needs },
     });
@@ -129,14 +143,8 @@ export async function approve(
   await parts.audit.transaction(async (trx, record) => {
     const row = await trx.selectFrom('approval').select('state').where('id', '=', id).executeTakeFirst();
     if (row?.state !== 'waiting') throw settledError(id, row?.state ?? 'gone');
-    await serve(trx, {
-      offered,
-      current,
-      workspace,
-      config: fullConfig,
-      taken: aliases(parts.installed),
-      now,
-    });
+    await refuseIfChanged(trx, proposal);
+    await serve(trx, { offered, current, workspace, config: fullConfig, now });
     const grants = await regrant(trx, record, offered.name, granted, now);
     for (const [tool, answer] of answers) {
       const before = current?.tools.get(tool)?.answer;
@@ -220,7 +228,6 @@ async function serve(
     current: InstalledSkill | undefined;
     workspace: string | undefined;
     config: Readonly<Record<string, unknown>>;
-    taken: ReadonlySet<string>;
     now: string;
   },
 ): Promise<void> {
@@ -231,13 +238,15 @@ async function serve(
     config_json: canonicalJson(row.config),
     quarantine_json: null,
   };
+  const others = await trx.selectFrom('skill').select('alias').execute();
   await trx
     .insertInto('skill')
     .values({
       name: row.offered.name,
-      alias: row.current?.alias ?? aliasFor(row.offered.name, row.taken),
+      alias: row.current?.alias ?? aliasFor(row.offered.name, new Set(others.map(({ alias }) => alias))),
       ...bindings,
-      epoch: 1,
+      // Anywhere: a skill that was removed and installed again must not be taken for the one before.
+      epoch: randomInt(2 ** 40),
       installed_at: row.now,
     })
     .onConflict((conflict) =>
@@ -272,6 +281,23 @@ export async function pinnedSigner(db: Kysely<HubTables>, name: string): Promise
   return row?.signer;
 }
 
+/** What was refused or taken back while this was being decided must not come back with it. */
+async function refuseIfChanged(
+  trx: Transaction<HubTables>,
+  { id, offered, current }: Proposal,
+): Promise<void> {
+  const serving = await trx
+    .selectFrom('skill')
+    .select('epoch')
+    .where('name', '=', offered.name)
+    .executeTakeFirst();
+  if (serving?.epoch === current?.epoch) return;
+  throw new AppError('approval-required', {
+    detail: `What ${offered.name} is or may do changed while ${id} was being decided; nothing was done.`,
+    hint: `Look at it again and decide: berth approve ${id}`,
+  });
+}
+
 function refuseSettled(proposal: Proposal): void {
   if (proposal.state !== 'waiting') throw settledError(proposal.id, proposal.state);
 }
@@ -281,8 +307,4 @@ function settledError(id: string, state: string): AppError {
     detail: `${id} does not wait any more: it was ${state}.`,
     hint: 'berth inbox shows what waits.',
   });
-}
-
-function aliases(installed: InstalledSkills): Set<string> {
-  return new Set(installed.list().map((skill) => skill.alias));
 }

@@ -1,11 +1,18 @@
+import { Ajv, type SchemaObject } from 'ajv';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { RE2JS } from 're2js';
 import { AppError } from '../protocol/errors.ts';
 import type { Surface } from '../protocol/surface.ts';
 import type { InstalledSkill } from './installed.ts';
+import { TookTooLong, timeLimit } from './time-limit.ts';
 
 /** How many faults an answer lists. */
 const MAX_FAULTS = 10;
+/** Of what a fault says beside its own words, such as the values that are allowed. */
+const MAX_EXTRA_CHARS = 300;
+/** For checking one call; and for compiling every schema of a skill. Honest ones take a millisecond each. */
+const MAX_CHECK_MS = 500;
+const MAX_COMPILE_MS = 3_000;
 
 /** Checks arguments against the schema that was approved, so that policy decides on what the tool will get. */
 export interface ArgumentChecks {
@@ -15,17 +22,25 @@ export interface ArgumentChecks {
 
 /** Checks that compile each approved schema once, when it is first used. */
 export function argumentChecks(): ArgumentChecks {
-  const ajv = newAjv();
+  const within = timeLimit();
   const compiled = new Map<string, ValidateFunction>();
   return {
     check(skill, tool, args) {
       const key = `${skill.digest} ${tool}`;
       let validate = compiled.get(key);
-      if (validate === undefined) {
-        validate = ajv.compile(schemaOf(skill.surface, tool));
+      try {
+        validate ??= within(MAX_CHECK_MS, () => compile(schemaOf(skill.surface, tool)));
         compiled.set(key, validate);
+        if (within(MAX_CHECK_MS, () => validate?.(args))) return;
+      } catch (error) {
+        // A schema can also send its check round in circles, until the stack ends it.
+        if (!(error instanceof TookTooLong || error instanceof RangeError)) throw error;
+        throw new AppError('arguments-invalid', {
+          detail: `${tool}: these arguments take too long to check.`,
+          hint: 'Call again with less at once.',
+          cause: error,
+        });
       }
-      if (validate(args)) return;
       const faults = (validate.errors ?? [])
         .slice(0, MAX_FAULTS)
         .map(({ instancePath, message, params }) => ({
@@ -43,30 +58,44 @@ export function argumentChecks(): ArgumentChecks {
 
 /** @throws AppError `surface-mismatch` naming the tool whose schema cannot be used; called before anything is approved. */
 export function refuseUnusableSchemas(surface: Surface): void {
-  const ajv = newAjv();
-  for (const tool of surface.tools) {
-    try {
-      ajv.compile(schemaOf(surface, tool.name));
-    } catch (error) {
-      throw new AppError('surface-mismatch', {
-        detail: `The input schema of ${tool.name} cannot be used: ${error instanceof Error ? error.message : ''}`,
-        hint: 'The author has to publish a version with a valid JSON Schema 2020-12 without external references.',
-        cause: error,
-      });
-    }
+  let tool = '';
+  try {
+    timeLimit()(MAX_COMPILE_MS, () => {
+      for (const { name } of surface.tools) {
+        tool = name;
+        compile(schemaOf(surface, name));
+      }
+    });
+  } catch (error) {
+    throw new AppError('surface-mismatch', {
+      detail: `The input schema of ${tool} cannot be used: ${error instanceof Error ? error.message : ''}`,
+      hint: 'The author has to publish a version with a valid JSON Schema 2020-12 without external references.',
+      cause: error,
+    });
   }
 }
 
-/** Schemas come from skills: no external references are loaded, and patterns run in linear time. */
-function newAjv(): Ajv2020 {
+/** The dialect that most servers of today list; without `$schema`, MCP means 2020-12. */
+const DRAFT_07 = 'http://json-schema.org/draft-07/schema';
+
+/**
+ * Schemas come from skills: each has a compiler of its own, so that none meets the `$id` of another; no external
+ * references are loaded, references are not copied in, and patterns run in linear time.
+ */
+function compile(schema: SchemaObject): ValidateFunction {
   const linear = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linear' });
-  return new Ajv2020({
+  const options = {
     strict: false,
     allErrors: false,
+    meta: false,
+    validateSchema: false,
     validateFormats: false,
     addUsedSchema: false,
+    inlineRefs: false,
     code: { regExp: linear },
-  });
+  };
+  const isDraft07 = typeof schema.$schema === 'string' && schema.$schema.startsWith(DRAFT_07);
+  return (isDraft07 ? new Ajv(options) : new Ajv2020(options)).compile(schema);
 }
 
 /** A pattern that RE2 cannot express (look-around, back-references) is left to the skill itself. */
@@ -81,12 +110,12 @@ function linearPattern(pattern: string): { test(text: string): boolean; toString
   }
 }
 
-function schemaOf(surface: Surface, tool: string): object {
+function schemaOf(surface: Surface, tool: string): SchemaObject {
   const schema = surface.tools.find((candidate) => candidate.name === tool)?.inputSchema;
   return typeof schema === 'object' && schema !== null ? schema : { type: 'object' };
 }
 
 function extraOf(params: Record<string, unknown>): string {
   const named = params['additionalProperty'] ?? params['allowedValues'];
-  return named === undefined ? '' : `: ${JSON.stringify(named)}`;
+  return named === undefined ? '' : `: ${JSON.stringify(named).slice(0, MAX_EXTRA_CHARS)}`;
 }

@@ -16,7 +16,7 @@ export function checkedConfig(
 ): Record<string, string | number | boolean> {
   return Object.fromEntries(
     Object.entries(given).map(([key, value]) => {
-      const field = fields[key];
+      const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
       if (field === undefined) {
         throw new AppError('binding-refused', {
           detail: `There is no setting ${key}.`,
@@ -38,6 +38,7 @@ function typedValue(
   const typed =
     field.type === 'number' ? numberOf(value) : field.type === 'boolean' ? booleanOf(value) : String(value);
   if (typed === undefined) throw refuse(`must be a ${field.type}, not ${JSON.stringify(value)}`);
+  if (String(typed).includes('\0')) throw refuse('holds a NUL character');
   if (field.type === 'directory' && !isAbsolute(String(typed))) throw refuse('must be an absolute path');
   const allowed = (field as { enum?: readonly unknown[] }).enum;
   if (allowed !== undefined && !allowed.includes(typed)) {
@@ -61,7 +62,7 @@ export async function checkedFolder(flag: string, path: string): Promise<string>
   const real = isAbsolute(path) ? await realpath(path).catch(() => undefined) : undefined;
   if (real !== undefined && (await stat(real)).isDirectory()) return real;
   throw new AppError('binding-refused', {
-    detail: `${path} is not the absolute path of a folder.`,
+    detail: isAbsolute(path) ? `There is no folder ${path}.` : `${path} is not an absolute path.`,
     hint: `Give ${flag} an existing folder.`,
   });
 }
@@ -80,9 +81,12 @@ export async function refuseUngrantableFolders(
   }
 }
 
-/** @throws AppError `binding-refused` for a secret that the skill does not ask for. */
-export function refuseUnknownSecrets(offered: VerifiedVersion, accepted: Acceptance): void {
+/** @throws AppError `binding-refused` for a secret that the skill does not ask for, or that no process can be given. */
+export function refuseUnusableSecrets(offered: VerifiedVersion, accepted: Acceptance): void {
   const asked = new Set(offered.manifest.permissions.secrets.map((secret) => secret.name));
+  const [unusable] = Object.entries(accepted.secrets ?? {}).find(([, value]) => value.includes('\0')) ?? [];
+  if (unusable !== undefined)
+    throw new AppError('binding-refused', { detail: `The secret ${unusable} holds a NUL character.` });
   const unknown = Object.keys(accepted.secrets ?? {}).find((name) => !asked.has(name));
   if (unknown === undefined) return;
   throw new AppError('binding-refused', {

@@ -1,5 +1,6 @@
 import { AppError, asAppError } from '../protocol/errors.ts';
-import { canonicalJson, digestOf } from '../protocol/canonical.ts';
+import { canonicalJson, digestOf, sayable } from '../protocol/canonical.ts';
+import type { Logger } from '../protocol/node/logger.ts';
 import type { Decision } from '../protocol/policy.ts';
 import type { ArgumentChecks } from './arguments.ts';
 import type { AuditLog } from './audit/audit-log.ts';
@@ -7,7 +8,7 @@ import type { Catalog, Target } from './catalog.ts';
 import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { GatewayRequest, Principal, Scope } from './mcp/gateway.ts';
 import type { Policy } from './policy/policy.ts';
-import { boundedResult, preview, redact } from './result.ts';
+import { boundedResult, preview, redact, redactError } from './result.ts';
 import type { Clock } from './clock.ts';
 
 /** What a call needs. None of it is optional: "no policy" or "no audit" is not a way to run. */
@@ -23,6 +24,7 @@ export interface CallParts {
   secretsOf: (skill: string) => ReadonlyMap<string, string>;
   clock: Clock;
   newCallId: () => string;
+  log: Logger;
 }
 
 /**
@@ -67,28 +69,34 @@ export async function call(
     grants: target.skill.grants.map((grant) => grant.id),
   });
   if (decision.answer !== 'allow') throw refusal(target, decision);
-  refuseIfChanged(parts.installed, target.skill);
 
   const startedAt = parts.clock.now();
+  // What has happened has happened: its result is not lost with its record, which the next start adds as unknown.
   const finish = (outcome: Outcome, more: { bytes?: number; detail?: string }) =>
-    parts.audit.append({
-      event: 'call.finished',
-      call: id,
-      skill: target.skill.name,
-      name: target.name,
-      outcome,
-      durationMs: Math.max(0, parts.clock.now() - startedAt),
-      ...more,
-    });
+    parts.audit
+      .append({
+        event: 'call.finished',
+        call: id,
+        skill: target.skill.name,
+        name: target.name,
+        outcome,
+        durationMs: Math.max(0, parts.clock.now() - startedAt),
+        ...more,
+      })
+      .catch((err: unknown) => parts.log.error({ err, call: id }, 'the end of a call could not be recorded'));
   try {
-    const answer = await parts.perform(target.skill, principal.user, { ...request, params: target.params });
+    refuseIfChanged(parts.installed, target.skill);
+    const answer = await parts.perform(target.skill, principal.user, {
+      ...relayed(parts.clock, request, secrets),
+      params: target.params,
+    });
     const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);
     await finish(result['isError'] === true ? 'error' : 'ok', { bytes });
     return result;
-  } catch (error) {
-    const failure = asAppError(error);
-    await finish(outcomeOf(failure, request.signal), { detail: failure.message.slice(0, 500) });
-    throw error;
+  } catch (thrown) {
+    const failure = redactError(asAppError(thrown), secrets);
+    await finish(outcomeOf(failure, request.signal), { detail: sayable(failure.message, 500) });
+    throw failure.code === 'internal' ? thrown : failure;
   }
 }
 
@@ -107,6 +115,33 @@ function argumentsOf(target: Target): Record<string, unknown> {
     detail: `The arguments of ${target.name} are not an object.`,
     hint: 'Call again with an object of named arguments.',
   });
+}
+
+/** Progress is for people who watch: the first reports of a call at once, then so many a second, each a line. */
+const PROGRESS_AT_ONCE = 100;
+const PROGRESS_PER_SECOND = 20;
+const MAX_PROGRESS_CHARS = 1000;
+
+/** The request with its progress bounded and without secrets: nobody can be made to buffer what a skill reports. */
+function relayed(clock: Clock, request: GatewayRequest, secrets: ReadonlyMap<string, string>): GatewayRequest {
+  const { onProgress } = request;
+  if (onProgress === undefined) return request;
+  const startedAt = clock.now();
+  let told = 0;
+  return {
+    ...request,
+    onProgress({ message, ...progress }) {
+      const allowed = PROGRESS_AT_ONCE + ((clock.now() - startedAt) / 1000) * PROGRESS_PER_SECOND;
+      if (told >= allowed) return;
+      told += 1;
+      onProgress({
+        ...progress,
+        ...(message === undefined
+          ? {}
+          : { message: sayable(String(redact(message, secrets)), MAX_PROGRESS_CHARS) }),
+      });
+    },
+  };
 }
 
 type Outcome = 'ok' | 'error' | 'cancelled' | 'timeout' | 'crashed' | 'unknown';

@@ -110,6 +110,8 @@ interface Named {
 interface ExposedTemplate {
   skill: InstalledSkill;
   uriTemplate: string;
+  /** Characters that stand for themselves. */
+  literals: number;
   matches(uri: string): boolean;
 }
 
@@ -175,10 +177,12 @@ function expose(
     for (const entry of skill.surface.resourceTemplates) {
       const uriTemplate = entry.uriTemplate;
       if (templates.some((template) => template.uriTemplate === uriTemplate)) continue;
-      templates.push({ skill, uriTemplate, matches: templateMatcher(uriTemplate) });
+      templates.push({ skill, uriTemplate, ...templateMatcher(uriTemplate) });
       view.resourceTemplates.push(entry);
     }
   }
+  // A template that fits everything must not take what another one is about.
+  templates.sort((a, b) => b.literals - a.literals);
   return {
     view: {
       ...view,
@@ -232,12 +236,12 @@ export function aliasFor(name: string, taken: ReadonlySet<string>): string {
  * Which URIs a template (RFC 6570) may have made, as far as routing needs it: an expression stands for any
  * text. Plain searching instead of a pattern, because templates come from skills and must cost linear time.
  */
-function templateMatcher(uriTemplate: string): (uri: string) => boolean {
+function templateMatcher(uriTemplate: string): Pick<ExposedTemplate, 'literals' | 'matches'> {
   const literals = uriTemplate.split(/\{[^{}]*\}/);
   const first = literals[0] ?? '';
   const last = literals.at(-1) ?? '';
   const middle = literals.slice(1, -1);
-  return (uri) => {
+  const matches = (uri: string): boolean => {
     if (literals.length === 1) return uri === first;
     if (uri.length < first.length + last.length || !uri.startsWith(first) || !uri.endsWith(last))
       return false;
@@ -249,6 +253,7 @@ function templateMatcher(uriTemplate: string): (uri: string) => boolean {
       return found >= 0 && at <= end;
     });
   };
+  return { literals: literals.join('').length, matches };
 }
 
 function quoted(text: string): string {

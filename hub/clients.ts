@@ -9,6 +9,9 @@ import { type Clock, timestamp } from './clock.ts';
 /** On one machine every local client acts for this user. */
 export const LOCAL_USER = 'owner';
 
+/** The command line in audit records and policies: the admin, whose name no agent may have. */
+export const CLI_CLIENT = 'cli';
+
 /** How exact `lastSeenAt` is; writing it on every call would cost more than it tells. */
 const LAST_SEEN_STEP_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -41,6 +44,8 @@ interface ClientsParts {
 /** Loads the clients; authentication then needs no database. */
 export async function openClients({ db, audit, clock }: ClientsParts): Promise<Clients> {
   const byHash = new Map<string, Client>();
+  /** Hashes of clients whose removal has begun. */
+  const ended = new Set<string>();
   for (const row of await db.selectFrom('client').selectAll().where('removed_at', 'is', null).execute()) {
     byHash.set(row.token_hash, {
       name: row.name,
@@ -68,12 +73,12 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
     list: () => [...byHash.values()].toSorted((a, b) => a.name.localeCompare(b.name)),
 
     async add(name, expiresInDays) {
-      if ([...byHash.values()].some((client) => client.name === name)) {
-        throw new AppError('client-exists', {
+      const exists = () =>
+        new AppError('client-exists', {
           detail: `A client named ${name} exists.`,
           hint: `Choose another name, or: berth clients rm ${name}`,
         });
-      }
+      if (name === CLI_CLIENT) throw exists();
       const token = createToken();
       const client: Client = {
         name,
@@ -87,6 +92,8 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
       };
       const hash = hashOfToken(token).toString('hex');
       await audit.transaction(async (trx, record) => {
+        const same = trx.selectFrom('client').select('name').where('name', '=', name);
+        if ((await same.where('removed_at', 'is', null).executeTakeFirst()) !== undefined) throw exists();
         await trx
           .insertInto('client')
           .values({
@@ -114,8 +121,8 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
         });
       }
       const [hash, client] = found;
-      // Out of memory first: were the write to fail, refusing a removed client is the safe side.
-      byHash.delete(hash);
+      // Refused from now on, even if the write fails; then it can be removed once more.
+      ended.add(hash);
       await audit.transaction(async (trx, record) => {
         await trx
           .updateTable('client')
@@ -124,13 +131,15 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
           .execute();
         record({ event: 'client.removed', client: name, user: client.user, by: LOCAL_USER });
       });
+      byHash.delete(hash);
+      ended.delete(hash);
       return client;
     },
 
     authenticate(token) {
       const hash = isToken(token) ? hashOfToken(token).toString('hex') : '';
       const client = byHash.get(hash);
-      if (client === undefined) {
+      if (client === undefined || ended.has(hash)) {
         throw new AppError('not-signed-in', {
           detail: 'This token is not known to the hub.',
           hint: 'Ask whoever runs the hub for a client token.',

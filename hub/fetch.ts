@@ -5,6 +5,7 @@ import type { Manifest } from '../protocol/manifest.ts';
 import { readPackage, requireStatementOf } from '../protocol/package.ts';
 import { purlOf, type Receipt, verifyBundle, verifyReceipt } from '../protocol/provenance.ts';
 import { diffSurface, type Surface } from '../protocol/surface.ts';
+import { resolveVersion } from '../protocol/version.ts';
 import { refuseUnusableSchemas } from './arguments.ts';
 import { type FileDigests, unpack } from './packages.ts';
 import type { HubPaths } from './paths.ts';
@@ -40,6 +41,7 @@ export interface FetchParts {
 export async function fetchVersion(parts: FetchParts, name: string, range: string): Promise<VerifiedVersion> {
   const offered = await parts.registry.resolve(name, range);
   const { version, digest } = offered;
+  refuseOtherVersion(name, range, version);
   // First the receipt: its time says whether a key that is retired by now was good when it signed.
   const receipt = verifyReceipt(offered.receipt, await parts.registry.pinnedKey());
   const proof = verifyBundle(
@@ -53,6 +55,12 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
   const found = await readPackage(chunksOf(archive));
   requireStatementOf(proof.statement, found);
   const { manifest, surface, files } = found;
+  if (manifest.name !== name || manifest.version !== version) {
+    throw new AppError('statement-mismatch', {
+      detail: `The package calls itself ${manifest.name} ${manifest.version}, and was signed as ${name} ${version}.`,
+      hint: 'Do not install it; tell its author.',
+    });
+  }
   const packageDir = await unpack(parts.paths, digest, readArchive(chunksOf(archive)), files);
   refuseUnusableSchemas(surface);
   refuseOtherSurface(await parts.capture(packageDir, manifest, Object.keys(files)), surface, manifest);
@@ -75,6 +83,15 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
         : 'What it says to a model is what was signed.',
     ],
   };
+}
+
+/** Well signed is not enough: an old version with a known hole is that, too. */
+function refuseOtherVersion(name: string, range: string, version: string): void {
+  if (resolveVersion([{ version, yanked: false }], range) === version) return;
+  throw new AppError('receipt-invalid', {
+    detail: `The registry answered with ${version} where ${range} of ${name} was asked for.`,
+    hint: 'Do not install from this registry before its admin has explained it.',
+  });
 }
 
 function refuseForeignReceipt(

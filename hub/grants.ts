@@ -4,15 +4,8 @@ import type { AuditEvent } from '../protocol/audit.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import {
-  atoms,
-  normalise,
-  type PermissionAtom,
-  type Permissions,
-  withoutAtoms,
-} from '../protocol/permissions.ts';
-import type { GrantView, Acceptance } from './admin-api.ts';
-import type { Proposal } from './approvals.ts';
+import { atoms, type PermissionAtom, type Permissions } from '../protocol/permissions.ts';
+import type { GrantView } from './admin-api.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
 import type { InstallParts } from './install.ts';
@@ -58,24 +51,6 @@ export async function revoke(parts: InstallParts, id: string): Promise<GrantView
     grantedAt: grant.granted_at,
     revokedAt: now,
   };
-}
-
-/**
- * What is asked, less what the admin refused earlier: an upgrade that asks nothing new must not bring back
- * what was left out, unless this acceptance is for the same version, which is how a refusal is undone.
- */
-export function standingAsk(proposal: Proposal, accepted: Acceptance): Permissions {
-  const asked = normalise(proposal.offered.manifest.permissions);
-  const { current } = proposal;
-  if (current === undefined || current.digest === proposal.offered.digest || accepted.without !== undefined)
-    return asked;
-  const askedBefore = new Set(atoms(normalise(current.manifest.permissions)).map((atom) => atom.id));
-  const granted = new Set(current.grants.map((grant) => grant.permissionId));
-  const refused = atoms(asked).filter((atom) => askedBefore.has(atom.id) && !granted.has(atom.id));
-  return withoutAtoms(
-    asked,
-    refused.map((atom) => atom.id),
-  );
 }
 
 /** The manifest's needs as far as they were granted: a refused folder needs no binding. */

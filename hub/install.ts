@@ -4,13 +4,13 @@ import { newApprovalId } from '../protocol/approval.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
 import { atoms, covers, normalise } from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
-import { approve, pinnedSigner, type Proposal, proposalOf, settle } from './approvals.ts';
+import { decide, pinnedSigner, type Proposal, proposalOf, settle } from './approvals.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import { type Clock, timestamp } from './clock.ts';
 import { type FetchParts, fetchVersion, type VerifiedVersion } from './fetch.ts';
 import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { HubPaths } from './paths.ts';
-import { widenings } from './proposal.ts';
+import { goesBack, grantedBy, widenings } from './proposal.ts';
 import type { Runner } from './runner/runner.ts';
 import type { SandboxDriver } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
@@ -31,8 +31,8 @@ export interface InstallParts {
 }
 
 /**
- * Fetches and verifies a version and proposes it. With `accept`, approves it in the same step, unless it is
- * an upgrade that widens: that waits for a decision of its own while the old version keeps serving.
+ * Fetches and verifies a version and proposes it. With `accept`, approves it in the same step, unless it widens
+ * what was approved: that waits for a decision of its own while the old version keeps serving.
  */
 export async function install(
   parts: InstallParts,
@@ -43,20 +43,24 @@ export async function install(
   if (current !== undefined && isSatisfied(current, offered, request.accept))
     return { proposal: undefined, installed: current };
   const proposal = await propose(parts, offered);
-  if (request.accept === undefined || (await widens(parts, proposal, request.accept))) {
+  const { accept } = request;
+  if (accept === undefined || (await asksFirst(parts, proposal, request.range, accept))) {
     return { proposal, installed: undefined };
   }
-  const installed = await approve(parts, proposal.id, request.accept);
+  const installed = await decide(parts, proposal, accept);
   return { proposal: { ...proposal, state: 'approved' }, installed };
 }
 
-async function widens(
+/** Whether an acceptance given beforehand is not enough. Going back counts unless the version was named. */
+async function asksFirst(
   parts: InstallParts,
-  { kind, offered, current }: Proposal,
-  accept: Acceptance,
+  { offered, current }: Proposal,
+  range: string,
+  { without }: Acceptance,
 ): Promise<boolean> {
-  if (kind === 'install') return false;
-  return widenings(offered, current, await pinnedSigner(parts.db, offered.name), accept.without).length > 0;
+  if (range !== offered.version && goesBack(offered, current).length > 0) return true;
+  const signer = await pinnedSigner(parts.db, offered.name);
+  return widenings(offered, current, signer, grantedBy(offered, current, without)).length > 0;
 }
 
 /** Whether nothing is left to decide: these bytes serve already, with all they ask, and nothing else is wanted. */
@@ -120,7 +124,10 @@ async function propose(parts: InstallParts, offered: VerifiedVersion): Promise<P
       digest: offered.digest,
       signer: offered.signer,
     });
-    const wants = widenings(offered, current, await pinnedSigner(trx, offered.name));
+    const wants = [
+      ...goesBack(offered, current),
+      ...widenings(offered, current, await pinnedSigner(trx, offered.name)),
+    ];
     if (current !== undefined && wants.length > 0) {
       record({
         event: 'upgrade.waiting',

@@ -81,14 +81,16 @@ interface InstalledSkillsParts {
 
 /** Loads the installed skills of a hub. */
 export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<InstalledSkills> {
-  let skills: readonly InstalledSkill[] = await readSkills(parts);
+  // In one transaction: grants of one state with the tools of the next are no state that anybody approved.
+  const read = () => parts.db.transaction().execute((db) => readSkills({ ...parts, db }));
+  let skills: readonly InstalledSkill[] = await read();
   const listeners = new Set<() => void>();
   return {
     get: (name) => skills.find((skill) => skill.name === name),
     find: (name) => skills.find((skill) => skill.name === name || skill.alias === name),
     list: () => skills,
     async reload() {
-      skills = await readSkills(parts);
+      skills = await read();
       for (const listener of listeners) listener();
     },
     onChange(listener) {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabase } from '../protocol/node/database.ts';
 import { createApp, listen, LOOPBACK_NAMES } from '../protocol/node/http-server.ts';
@@ -55,6 +55,8 @@ export async function startHub(
 ): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
+  // Its mode is what keeps other accounts from the admin socket, also where a backup was put back.
+  await chmod(paths.hubDir, 0o700);
   const clock = systemClock;
   const identity = { name: 'berth', version };
   const database = await openDatabase<HubTables>(paths.database, { migrations: hubMigrations });
@@ -111,6 +113,7 @@ export async function startHub(
     secretsOf: (skill) => secrets.of(skill),
     clock,
     newCallId: () => `call_${randomUUID()}`,
+    log,
   });
 
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
@@ -145,9 +148,11 @@ export async function startHub(
   });
   /** A removed client's open sessions end with its token. */
   async function removeClient(name: string): Promise<Client> {
-    const removed = await clients.remove(name);
-    await endpoint.end(name);
-    return removed;
+    try {
+      return await clients.remove(name);
+    } finally {
+      await endpoint.end(name);
+    }
   }
   const admin = await listen(adminApp, { socketPath: paths.adminSocket });
 
@@ -158,8 +163,13 @@ export async function startHub(
       await Promise.all([open.close(), admin.close()]);
       await endpoint.close();
       await runner.close();
-      await audit.append({ event: 'hub.stopped' });
-      await audit.close();
+      try {
+        await audit.append({ event: 'hub.stopped' });
+        await audit.close();
+      } catch (error) {
+        // On a full disk a hub still stops; the next start signs what this one could not.
+        log.error({ err: error }, 'the end of this run could not be recorded');
+      }
       await database.close();
     },
   };

@@ -1,3 +1,4 @@
+import { sayable } from '../protocol/canonical.ts';
 import { type ConfigField, type Manifest, splitName } from '../protocol/manifest.ts';
 import {
   atoms,
@@ -9,8 +10,12 @@ import {
 } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import { boundEffects, diffSurface, suggestAnswer, toolEffects } from '../protocol/surface.ts';
+import { compareVersions } from '../protocol/version.ts';
 import type { VerifiedVersion } from './fetch.ts';
 import type { InstalledSkill } from './installed.ts';
+
+/** Of a place in a surface, whose names are the author's. */
+const MAX_PATH_CHARS = 200;
 
 /** What an admin has to bring before a version can serve. */
 export interface Need {
@@ -32,14 +37,31 @@ export interface ProposedTool {
 }
 
 /**
- * What is wider than what serves today, one sentence each; empty for a version that only narrows or repairs.
- * `without` names permissions that will not be granted anyway.
+ * What an acceptance would grant: what is asked, less what it refuses and what was refused earlier. An upgrade must
+ * not bring back what was left out; a refusal is undone by accepting the version that serves once more.
+ * @throws AppError `grant-not-found` for a permission that is not asked.
  */
+export function grantedBy(
+  offered: VerifiedVersion,
+  current: InstalledSkill | undefined,
+  without: readonly string[] = [],
+): Permissions {
+  const asked = normalise(offered.manifest.permissions);
+  if (current === undefined || current.digest === offered.digest) return withoutAtoms(asked, without);
+  const askedBefore = new Set(atoms(normalise(current.manifest.permissions)).map((atom) => atom.id));
+  const standing = new Set(current.grants.map((grant) => grant.permissionId));
+  const refused = atoms(asked)
+    .map((atom) => atom.id)
+    .filter((id) => askedBefore.has(id) && !standing.has(id));
+  return withoutAtoms(asked, [...new Set([...refused, ...without])]);
+}
+
+/** What is wider than what serves today, one sentence each; empty for a version that only narrows or repairs. */
 export function widenings(
   offered: VerifiedVersion,
   current: InstalledSkill | undefined,
   pinnedSigner: string | undefined,
-  without: readonly string[] = [],
+  granted: Permissions = grantedBy(offered, current),
 ): string[] {
   const sentences: string[] = [];
   if (pinnedSigner !== undefined && pinnedSigner !== offered.signer) {
@@ -48,23 +70,38 @@ export function widenings(
     );
   }
   if (current === undefined) return sentences;
-  const asked = withoutAtoms(normalise(offered.manifest.permissions), without);
-  // A permission that was refused before is not news when it is merely asked again.
-  const before =
-    current.digest === offered.digest ? current.permissions : normalise(current.manifest.permissions);
-  const change = diff(before, asked);
+  if (current.quarantine !== undefined)
+    sentences.push('It is in quarantine, for it said something else than what was approved.');
+  // What was granted counts, not what was asked: a refused folder makes no room for one that lies in it.
+  const change = diff(current.permissions, granted);
   sentences.push(...[...change.added, ...change.widened].map((item) => item.sentence));
-  sentences.push(...raisedEffects(offered, current));
-  const said = diffSurface(current.surface, offered.surface).map((difference) => difference.path);
+  sentences.push(...raisedEffects(offered, current, granted));
+  const said = [
+    ...diffSurface(current.surface, offered.surface).map((difference) => difference.path),
+    ...changedTexts(offered, current),
+  ].map((path) => sayable(path, MAX_PATH_CHARS));
   if (said.length > 0) sentences.push(`It says something else to the model: ${said.slice(0, 8).join(', ')}.`);
   return sentences;
 }
 
-function raisedEffects(offered: VerifiedVersion, current: InstalledSkill): string[] {
-  const asked = normalise(offered.manifest.permissions);
+/** That a version is older than the one that serves, in a sentence: a registry may hold back what is newer. */
+export function goesBack(offered: VerifiedVersion, current: InstalledSkill | undefined): string[] {
+  if (current === undefined || compareVersions(offered.version, current.version) >= 0) return [];
+  return [`It is older than ${current.version}, which serves now.`];
+}
+
+/** The texts of a skill of instructions are what it says to a model; its surface only lists them. */
+function changedTexts(offered: VerifiedVersion, current: InstalledSkill): string[] {
+  if (offered.manifest.runtime.kind !== 'prompt-only') return [];
+  return offered.surface.resources
+    .map(({ name }) => name)
+    .filter((path) => offered.files[path] !== current.files[path]);
+}
+
+function raisedEffects(offered: VerifiedVersion, current: InstalledSkill, granted: Permissions): string[] {
   return offered.surface.tools.flatMap((tool) => {
     const before = current.tools.get(tool.name);
-    const effects = boundEffects(toolEffects(tool, offered.manifest), asked);
+    const effects = boundEffects(toolEffects(tool, offered.manifest), granted);
     if (before === undefined) return [`It has a new tool, ${tool.name}, which may ${effects.join(', ')}.`];
     const more = effects.filter((effect) => !before.effects.includes(effect));
     return more.length === 0 ? [] : [`Its tool ${tool.name} may now ${more.join(', ')}, too.`];

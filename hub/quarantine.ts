@@ -1,4 +1,4 @@
-import { canonicalJson } from '../protocol/canonical.ts';
+import { canonicalJson, sayable } from '../protocol/canonical.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { InstalledSkills, SurfaceDifference } from './installed.ts';
 import { plain } from './store/plain.ts';
@@ -22,7 +22,7 @@ export async function quarantine(
       skill: name,
       version,
       reason: 'it says something else than what was approved',
-      differences: differences.slice(0, 20).map((difference) => difference.path),
+      differences: differences.slice(0, 20).map(({ path }) => sayable(path, 500)),
     });
   });
   await parts.installed.reload();

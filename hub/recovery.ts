@@ -1,6 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import type { Kysely } from 'kysely';
 import type { AuditLog } from './audit/audit-log.ts';
+import { recordsInOrder } from './audit/stored-audit.ts';
 import { sweepPackages } from './packages.ts';
 import type { HubPaths } from './paths.ts';
 import type { HubTables } from './store/schema.ts';
@@ -48,13 +49,7 @@ interface DecidedCall {
 /** Calls since the last start that were allowed and have no end. */
 async function unfinishedCalls(db: Kysely<HubTables>): Promise<DecidedCall[]> {
   const open = new Map<string, DecidedCall>();
-  const rows = await db
-    .selectFrom('audit')
-    .select('record')
-    .where('seq', '>=', await lastStart(db))
-    .orderBy('seq')
-    .execute();
-  for (const row of rows) {
+  for await (const row of recordsInOrder(db, { from: await lastStart(db) })) {
     const record = JSON.parse(row.record) as DecidedCall & { event: string; answer?: string };
     if (record.event === 'call.decided' && record.answer === 'allow') open.set(record.call, record);
     if (record.event === 'call.finished') open.delete(record.call);

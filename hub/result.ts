@@ -1,4 +1,6 @@
-import { AppError } from '../protocol/errors.ts';
+import { sayable } from '../protocol/canonical.ts';
+import { AppError, type AppErrorOptions } from '../protocol/errors.ts';
+import { redaction } from './secrets/redact.ts';
 
 /** Longest result that goes on to a client, in bytes of JSON. */
 export const MAX_RESULT_BYTES = 8 * 1024 * 1024;
@@ -26,21 +28,31 @@ export function boundedResult(result: Record<string, unknown>): {
 
 /** The value with every occurrence of a secret replaced by its name; the value itself when there is none. */
 export function redact(value: unknown, secrets: ReadonlyMap<string, string>): unknown {
-  const known = [...secrets].filter(([, secret]) => secret.length >= MIN_REDACTED_LENGTH);
-  return known.length === 0 ? value : redacted(value, known);
+  const clean = redaction(secrets, MIN_REDACTED_LENGTH);
+  return clean === undefined ? value : redacted(value, clean);
 }
 
-function redacted(value: unknown, secrets: readonly (readonly [string, string])[]): unknown {
-  if (typeof value === 'string') {
-    return secrets.reduce((text, [name, secret]) => text.replaceAll(secret, `[secret ${name}]`), value);
+function redacted(value: unknown, clean: (text: string) => string): unknown {
+  if (typeof value === 'string') return clean(value);
+  if (typeof value === 'number') {
+    const text = String(value);
+    return clean(text) === text ? value : clean(text);
   }
-  if (Array.isArray(value)) return value.map((item) => redacted(item, secrets));
+  if (Array.isArray(value)) return value.map((item) => redacted(item, clean));
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [String(redacted(key, secrets)), redacted(item, secrets)]),
+      Object.entries(value).map(([key, item]) => [clean(key), redacted(item, clean)]),
     );
   }
   return value;
+}
+
+/** A failure as it may be told and recorded: what a skill said of it can hold its secrets. */
+export function redactError(error: AppError, secrets: ReadonlyMap<string, string>): AppError {
+  if (secrets.size === 0 || error.code === 'internal') return error;
+  const { message: detail, hint, data, cause } = error;
+  const told = redact({ detail, hint, data }, secrets) as Pick<AppErrorOptions, 'detail' | 'hint' | 'data'>;
+  return new AppError(error.code, { ...told, cause });
 }
 
 /** Arguments as a person reads them in the audit log: long strings cut, the whole bounded. */
@@ -50,5 +62,5 @@ export function preview(value: unknown): string {
       ? `${item.slice(0, MAX_PREVIEW_STRING)}… (${item.length} characters)`
       : item,
   );
-  return text.length > MAX_PREVIEW_CHARS ? `${text.slice(0, MAX_PREVIEW_CHARS)}…` : text;
+  return text.length > MAX_PREVIEW_CHARS ? `${sayable(text, MAX_PREVIEW_CHARS)}…` : text;
 }

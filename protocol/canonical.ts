@@ -9,6 +9,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export const JSON_MAX_DEPTH = 128;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
+const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /**
  * The one text of a JSON value (RFC 8785), for everything that is hashed or signed.
@@ -68,6 +69,11 @@ function textOfObject(value: object, depth: number): string {
 
 function refused(detail: string): AppError {
   return new AppError('request-invalid', { detail });
+}
+
+/** At most `most` characters of a foreign text, without the half of a surrogate pair that canonical JSON cannot say. */
+export function sayable(text: string, most: number): string {
+  return text.slice(0, most).replaceAll(LONE_SURROGATES, '\ufffd');
 }
 
 /** A SHA-256 as written everywhere: `sha256:` and 64 lower-case hexadecimal digits. */

@@ -9,7 +9,7 @@ export const ERRORS = {
   unavailable: { status: 503, exit: 1, title: 'Not available right now' },
   'no-space': { status: 507, exit: 1, title: 'The disk is full' },
   'not-running': { status: 503, exit: 1, title: 'The server is not running' },
-  'already-running': { status: 409, exit: 8, title: 'This home is already in use' },
+  'already-running': { status: 409, exit: 8, title: 'Already in use' },
   'data-newer': { status: 500, exit: 1, title: 'The data was written by a newer version of Berth' },
   'data-damaged': { status: 500, exit: 6, title: 'The data on disk is damaged' },
   'config-invalid': { status: 500, exit: 2, title: 'The configuration is not valid' },

@@ -14,8 +14,10 @@ export async function resolve(deps: ResolveDeps, name: string, range: string): P
   if (chosen !== undefined) return versionOf(deps, name, chosen);
   const known = versions.slice(0, 5).map(({ version, yanked }) => (yanked ? `${version} (yanked)` : version));
   throw new AppError('version-not-found', {
-    detail: `No version of ${name} satisfies ${JSON.stringify(range)}.`,
-    hint: `The newest versions are ${known.join(', ')}.`,
+    detail: `No version of ${name} satisfies ${JSON.stringify(range)}; the newest are ${known.join(', ')}.`,
+    hint: versions.every(({ yanked }) => yanked)
+      ? 'Its author has withdrawn all of them: a yanked version is never installed anew.'
+      : `berth info ${name}`,
   });
 }
 

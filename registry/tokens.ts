@@ -96,7 +96,11 @@ export async function removeToken(
   const time = clock().toISOString();
   return store.change(async (change) => {
     const removed = await change.removeToken(id);
-    if (removed === undefined) throw new AppError('token-not-found', { detail: `There is no token ${id}.` });
+    if (removed === undefined)
+      throw new AppError('token-not-found', {
+        detail: `There is no token ${id}.`,
+        hint: 'berth tokens ls shows them.',
+      });
     await change.audit({ time, byToken: caller.tokenId, action: 'token-removed', subject: id });
     return recordOf(removed);
   });

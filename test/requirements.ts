@@ -151,6 +151,7 @@ export const REQUIREMENTS = {
     'A session belongs to one client at one door, ends when told to, and does not stay for ever.',
   'mcp.changes': 'A client is told that a list changed when its own view changed, and never of others.',
   'mcp.headers': 'Mcp headers that say something else than the body are refused.',
+  'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
   // install, call, catalog, approvals
@@ -166,6 +167,7 @@ export const REQUIREMENTS = {
   'install.narrowed': 'A permission that the admin refused is not granted, now or by a later upgrade.',
   'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
+  'install.no-downgrade': 'A version older than the one that serves is never taken in silence.',
   'install.signer-change': 'Another signer of a namespace is never accepted in silence.',
   'install.files-rechecked': 'Installed files are checked at every start of a skill.',
   'install.quarantine':
@@ -173,9 +175,12 @@ export const REQUIREMENTS = {
   'install.surface-signed': 'A package that says something else than was signed is not installed.',
   'install.lying-registry': 'Nothing that a registry says is believed unless it is signed and fits.',
   'install.registry-pinned': 'A registry that shows another key than when it was first seen is refused.',
+  'clients.names': 'No client can pass for the admin’s command line.',
+  'clients.removal': 'A removed client is refused from that moment on, even if the removal could not be written.',
   'grants.revoke': 'A revoked permission is gone from the next call on.',
   'call.one-path': 'No path reaches a skill around hub/call.ts.',
   'call.recorded': 'A call is durably on record before its effect, and its end is, too.',
+  'call.result-kept': 'The result of a call is not lost when its end cannot be recorded.',
   'call.policy': 'A call that policy denies, asks about or cannot answer does not happen.',
   'call.epoch': 'A call decided on grants that changed meanwhile does not happen.',
   'call.no-self-approval':
@@ -183,7 +188,13 @@ export const REQUIREMENTS = {
   'call.arguments-checked':
     'Arguments are checked against the approved schema before policy decides on them.',
   'call.patterns-linear': 'A pattern in a skill’s schema cannot make the hub hang.',
-  'call.redacts-secrets': 'The value of a secret never stays in a result or an audit record.',
+  'call.schemas-bounded': 'No schema of a skill and no arguments can make the hub hang.',
+  'call.redacts-secrets':
+    'The value of a secret never stays in a result, an error, a progress report or an audit record.',
+  'sandbox.no-injection': 'No value of an author or admin becomes an option of the sandbox.',
+  'call.progress-bounded': 'A skill that reports progress without end fills nobody’s memory.',
+  'hub.disk-full': 'On a full disk nothing happens that cannot be recorded, and nothing that was there is lost.',
+  'hub.admin-folder': 'The admin socket and the database are reached by the hub’s own account alone.',
   'call.result-bounded': 'A result over the bound is refused, and says what to do.',
 
   'hub.no-sandbox': 'Without a usable sandbox the hub says so and runs no skill.',
@@ -197,6 +208,8 @@ export const REQUIREMENTS = {
   'audit.chain': 'The audit log is one unbroken chain across restarts, and verifies whole.',
   'audit.signed-heads':
     'The head of the audit log is signed at least every 256 records and at every clean stop.',
+  'audit.one-by-one': 'A record that cannot be written fails alone, and any number at once is written.',
+  'audit.beside': 'Verifying the audit log stops nobody from working, and work is no false alarm.',
   'audit.fail-closed': 'What cannot be recorded does not happen.',
   'audit.tampering':
     'Editing, deleting, reordering or inserting an audit row is found, and the row is named.',

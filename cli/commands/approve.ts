@@ -1,5 +1,6 @@
 import { ACCEPTANCE_OPTIONS, acceptanceOf } from '../acceptance.ts';
 import { command } from '../command.ts';
+import { refusedAsTyped } from '../acceptance-faults.ts';
 import { installedText } from '../skill-text.ts';
 
 /** `berth approve` */
@@ -15,16 +16,21 @@ export const approve = command({
   ],
   async run(context, { id, ...flags }) {
     const { adminApi } = await import('../../hub/admin-api.ts');
+    const { installedNow } = await import('../installed-name.ts');
+    const { undoOfAcceptance } = await import('../reinstall.ts');
     const proposal = await context.hub(adminApi.approval, { params: { id } });
     const body = await acceptanceOf(context, flags);
-    const installed = await context.hub(adminApi.approve, { params: { id }, body });
+    const before = await installedNow(context, proposal.skill);
+    const installed = await context
+      .hub(adminApi.approve, { params: { id }, body })
+      .catch((error: unknown) => {
+        throw refusedAsTyped(error, `berth approve ${id}`);
+      });
+    const undo = undoOfAcceptance(before, installed);
     return {
       data: installed,
       text: installedText(context.paint, installed),
-      undo:
-        proposal.from === undefined || proposal.from === installed.version
-          ? `berth remove ${installed.name}`
-          : `berth install ${installed.name}@${proposal.from} --yes`,
+      ...(undo === undefined ? {} : { undo }),
     };
   },
 });

@@ -1,5 +1,5 @@
 import { AppError } from '../../protocol/errors.ts';
-import { command } from '../command.ts';
+import { command, type Context } from '../command.ts';
 import { plain } from '../output.ts';
 import { readStdin } from '../stdin.ts';
 
@@ -19,15 +19,19 @@ export const call = command({
   options: {},
   examples: [
     'berth call local.me/hello greet',
-    'berth call files read_file \'{"path":"README.md"}\'',
-    'echo \'{"query":"todo"}\' | berth call files search_text -',
+    'berth call files read \'{"path":"README.md"}\'',
+    'echo \'{"text":"todo"}\' | berth call files search -',
   ],
   async run(context, { skill, tool, arguments: given }) {
     const { adminApi } = await import('../../hub/admin-api.ts');
     const text = given === '-' ? await readStdin(context.stdin, 'a JSON object') : (given ?? '{}');
     const body = { skill, tool, arguments: parseArguments(text) };
     // Raw: into a pipe goes exactly what the tool said.
-    const result = await context.hub(adminApi.call, { body, timeoutMs: CALL_TIMEOUT_MS, raw: true });
+    const result = await context
+      .hub(adminApi.call, { body, timeoutMs: CALL_TIMEOUT_MS, raw: true })
+      .catch(async (error: unknown) => {
+        throw await withWhatThereIs(context, error, skill);
+      });
     if (result['isError'] === true) {
       throw new AppError('skill-error', {
         detail: textOf(result) || `${tool} of ${skill} failed without saying why.`,
@@ -38,6 +42,24 @@ export const call = command({
     return { data: result, text: context.terminal ? plain(said) : said };
   },
 });
+
+/** A tool that isn't there, with the tools that are. */
+async function withWhatThereIs(context: Context, error: unknown, skill: string): Promise<unknown> {
+  if (!(error instanceof AppError) || error.code !== 'tool-not-found') return error;
+  const { adminApi } = await import('../../hub/admin-api.ts');
+  const skills = await context.hub(adminApi.skills, {}).catch(() => []);
+  const found = skills.find(({ name, alias }) => name === skill || alias === skill);
+  if (found === undefined) return error;
+  const names = found.tools.map(({ name }) => name);
+  return new AppError(error.code, {
+    detail: `${error.message.replace(/\.$/, '')} in ${found.name}.`,
+    hint:
+      names.length === 0
+        ? `${found.name} has no tools; it gives agents instructions.`
+        : `Its tools: ${names.join(', ')}`,
+    cause: error,
+  });
+}
 
 function parseArguments(text: string): Record<string, unknown> {
   const invalid = (cause?: unknown): AppError =>

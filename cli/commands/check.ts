@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { command } from '../command.ts';
-import { count, plain } from '../output.ts';
+import { count, plain, shortDigest } from '../output.ts';
 import { permissionLines, toolLines } from '../skill-text.ts';
 
 /** `berth check` */
@@ -14,6 +14,7 @@ export const check = command({
   async run(context, { dir }) {
     const { checkSkill, refuseFailedTests } = await import('../check.ts');
     const { openSandbox } = await import('../sandbox.ts');
+    const { shellWord } = await import('../shell-word.ts');
     const checked = await checkSkill(
       { driver: openSandbox(context) },
       resolve(context.workingDirectory, dir),
@@ -34,14 +35,16 @@ export const check = command({
         tests: tests.map(({ file, passed }) => ({ file, passed })),
       },
       text: [
-        `${paint.good('ok')} ${manifest.name} ${manifest.version} packs: ${count(files.length, 'file')}, ${digest}`,
-        `${paint.good('ok')} it starts in the sandbox and offers ${count(tools.length, 'tool')}`,
+        `${paint.good('ok')} ${manifest.name} ${manifest.version} packs: ${count(files.length, 'file')}, ${shortDigest(digest)}`,
+        manifest.runtime.kind === 'prompt-only'
+          ? `${paint.good('ok')} it is instructions only: nothing of it runs`
+          : `${paint.good('ok')} it starts in the sandbox and offers ${count(tools.length, 'tool')}`,
         ...tests.map(({ file }) => `${paint.good('ok')} ${file} passes in the sandbox`),
         ...permissionLines(paint, { can: can.map(plain), cannot: cannot.map(plain) }),
         ...toolLines(paint, tools),
       ].join('\n'),
       warnings: advice,
-      next: [`berth publish ${dir}`],
+      next: [`berth publish ${shellWord(dir)}`],
     };
   },
 });

@@ -19,7 +19,9 @@ export const deny = command({
       notes: [
         denied.from === undefined
           ? `${denied.skill} ${denied.version} was refused.`
-          : `${denied.skill} ${denied.version} was refused; ${denied.from} goes on serving.`,
+          : denied.from === denied.version
+            ? `${denied.skill} ${denied.version} gets nothing new and goes on as it is.`
+            : `${denied.skill} ${denied.version} was refused; ${denied.from} goes on serving.`,
       ],
       undo: `berth install ${denied.skill}@${denied.version}`,
     };

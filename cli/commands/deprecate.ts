@@ -32,6 +32,7 @@ export const deprecate = command({
       body: { message: message ?? null },
     });
     const name = `${data.name}@${data.version}`;
+    if (clear && before === null) return { data, notes: [`${name} had no warning.`] };
     return {
       data,
       notes: [clear ? `${name} is no longer warned about.` : `Whoever takes ${name} is now warned.`],

@@ -1,5 +1,6 @@
 import { command } from '../command.ts';
 import { ago, columns } from '../output.ts';
+import { inPlace } from '../skill-text.ts';
 
 /** `berth inbox` */
 export const inbox = command({
@@ -17,7 +18,7 @@ export const inbox = command({
       id,
       kind,
       `${skill}@${version}`,
-      widened[0] ?? '',
+      inPlace(widened[0] ?? ''),
       ago(createdAt, now),
     ]);
     return {

@@ -1,5 +1,6 @@
 import { command } from '../command.ts';
 import { AppError } from '../../protocol/errors.ts';
+import { shortKey } from '../output.ts';
 import { permissionLines, stateWord, toolLines } from '../skill-text.ts';
 
 /** `berth info` */
@@ -7,14 +8,16 @@ export const info = command({
   name: 'info',
   group: 'Use skills',
   summary: 'What a skill is, may do and offers, and how it is held here',
-  arguments: { skill: { about: 'its full name' } },
+  arguments: { skill: { about: 'its full name, or the alias of an installed one' } },
   options: {},
   examples: ['berth info dev.berth/files', 'berth info dev.berth/files --json'],
   async run(context, { skill }) {
     const { registryApi } = await import('../../protocol/registry-api.ts');
     const { adminApi } = await import('../../hub/admin-api.ts');
     const { skillParams } = await import('../names.ts');
-    const params = skillParams(skill);
+    const { installedName } = await import('../installed-name.ts');
+    // An alias is known to a running hub alone; without one the full name is what is missing.
+    const params = skillParams(await installedName(context, skill).catch(() => skill));
     const offered = await context.registry(registryApi.skill, { params });
     const installed = await context.hub(adminApi.skill, { params }).catch((error: unknown) => {
       // Not installed, or no hub here: the registry's word is all there is.
@@ -39,7 +42,7 @@ export const info = command({
               yanked ? `yanked${yankReason ? ` (${yankReason})` : ''}` : '',
               deprecated === null ? '' : `deprecated: ${deprecated}`,
             ].filter(Boolean);
-            return `  ${version}  ${publishedAt.slice(0, 10)}  ${paint.dim(signer)}${marks.length === 0 ? '' : `  ${marks.join(', ')}`}`;
+            return `  ${version}  ${publishedAt.slice(0, 10)}  ${paint.dim(shortKey(signer))}${marks.length === 0 ? '' : `  ${marks.join(', ')}`}`;
           }),
         ...(installed === undefined
           ? []

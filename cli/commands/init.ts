@@ -23,20 +23,21 @@ export const init = command({
   ],
   async run(context, { dir, template = 'node', name }) {
     const { initSkill, TEMPLATES } = await import('../init.ts');
+    const { shellWord } = await import('../shell-word.ts');
     const folder = resolve(context.workingDirectory, dir);
     const chosen = TEMPLATES.find((known) => known === template);
     if (chosen === undefined) {
       throw new AppError('usage-invalid', {
         detail: `There is no template ${template}.`,
-        hint: TEMPLATES.join(' or '),
+        hint: `Give ${TEMPLATES.map((known) => `--template ${known}`).join(' or ')}.`,
       });
     }
     const made = await initSkill(folder, { name: name ?? `local.me/${basename(folder)}`, template: chosen });
     return {
       data: { ...made, path: folder, template: chosen },
       text: made.files.map((file) => `${dir}/${file}`).join('\n'),
-      undo: `rm -r ${folder}`,
-      next: [`berth check ${dir}`, `berth publish ${dir}`],
+      undo: `rm -r ${shellWord(folder)}`,
+      next: [`berth check ${shellWord(dir)}`, `berth publish ${shellWord(dir)}`],
     };
   },
 });

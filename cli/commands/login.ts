@@ -1,5 +1,6 @@
 import { AppError } from '../../protocol/errors.ts';
 import { command, type Context } from '../command.ts';
+import { Interrupted } from '../interrupted.ts';
 import { readStdin } from '../stdin.ts';
 
 /** `berth login` */
@@ -17,25 +18,38 @@ export const login = command({
   async run(context, { forget }) {
     const { forgetCredential, saveCredential } = await import('../credentials.ts');
     const { baseUrl } = await context.registryAddress();
+    const isDefault = context.settings.registry === undefined;
     if (forget) {
       const known = await forgetCredential(context.home, baseUrl);
       return {
         data: { registry: baseUrl, forgotten: known },
-        notes: [known ? `The token of ${baseUrl} is forgotten.` : `No token of ${baseUrl} was kept.`],
-        undo: `berth login --registry ${baseUrl}`,
+        ...(known
+          ? {
+              notes: [`The token of ${baseUrl} is forgotten.`],
+              undo: `berth login --registry ${baseUrl}`,
+            }
+          : { notes: [`No token of ${baseUrl} was kept.`] }),
       };
     }
     const { registryApi } = await import('../../protocol/registry-api.ts');
-    const { callRoute } = await import('../../protocol/node/http-client.ts');
-    const { plainDeep } = await import('../output.ts');
     const token = await askToken(context, baseUrl);
     // A wrong token is refused here and not kept.
-    const who = plainDeep(await callRoute(registryApi.whoami, { baseUrl, token }));
+    const who = await context.registry(registryApi.whoami, { token }).catch((error: unknown) => {
+      if (!(error instanceof AppError) || error.exit !== 4) throw error;
+      throw new AppError(error.code, {
+        detail: `${baseUrl} does not take this token. ${error.message}`,
+        hint: 'Ask the admin of the registry for one: berth tokens add NAME --namespace NAMESPACE',
+        cause: error,
+      });
+    });
     await saveCredential(context.home, baseUrl, { token, savedAt: new Date().toISOString() });
     return {
       data: { registry: baseUrl, ...who },
       notes: [
         `Signed in to ${baseUrl} as ${who.name}; may publish in ${who.admin ? 'any namespace' : who.namespaces.join(', ') || 'no namespace'}.`,
+        ...(isDefault
+          ? []
+          : [`Commands reach it with --registry ${baseUrl}, or with BERTH_REGISTRY set to it.`]),
       ],
       undo: `berth login --registry ${baseUrl} --forget`,
     };
@@ -43,7 +57,11 @@ export const login = command({
 });
 
 async function askToken(context: Context, baseUrl: string): Promise<string> {
-  if (context.stdin.isTTY !== true) return (await readStdin(context.stdin, 'the token')).trim();
+  if (context.stdin.isTTY !== true) {
+    return (
+      await readStdin(context.stdin, 'the token', `berth login --registry ${baseUrl} < token.txt`)
+    ).trim();
+  }
   if (!context.asks) {
     throw new AppError('usage-invalid', {
       detail: 'Nobody can be asked for the token here.',
@@ -56,7 +74,7 @@ async function askToken(context: Context, baseUrl: string): Promise<string> {
     output: context.stderr,
     signal: context.signal,
   });
-  if (clack.isCancel(token) || token.trim() === '')
-    throw new AppError('not-signed-in', { detail: 'No token was given.' });
+  if (clack.isCancel(token)) throw new Interrupted('Nobody was signed in.');
+  if (token.trim() === '') throw new AppError('not-signed-in', { detail: 'No token was given.' });
   return token.trim();
 }

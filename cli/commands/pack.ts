@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { command } from '../command.ts';
+import { count, shortDigest } from '../output.ts';
 
 /** `berth pack` */
 export const pack = command({
@@ -16,6 +17,7 @@ export const pack = command({
     const { packSkill } = await import('../pack.ts');
     const { openSandbox } = await import('../sandbox.ts');
     const { writeResult } = await import('../package-file.ts');
+    const { shellWord } = await import('../shell-word.ts');
     const { manifest, archive, digest, surface, files } = await packSkill(
       { driver: openSandbox(context) },
       resolve(context.workingDirectory, dir),
@@ -35,15 +37,15 @@ export const pack = command({
       },
       text: path,
       notes: [
-        `${manifest.name} ${manifest.version}: ${files.length} files, ${kilobytes(archive.length)}, ${digest}`,
+        `${manifest.name} ${manifest.version}: ${count(files.length, 'file')}, ${kilobytes(archive.length)}, ${shortDigest(digest)}`,
         `Tools: ${surface.tools.map((tool) => tool.name).join(', ') || 'none'}`,
       ],
-      undo: `rm ${path}`,
-      next: [`berth publish ${join('.', file)}`],
+      undo: `rm ${shellWord(path)}`,
+      next: [`berth publish ${shellWord(join('.', file))}`],
     };
   },
 });
 
 function kilobytes(bytes: number): string {
-  return `${(bytes / 1024).toFixed(1)} kB`;
+  return `${(bytes / 1000).toFixed(1)} kB`;
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { command, type Context } from '../command.ts';
+import { shortDigest } from '../output.ts';
 
 /** `berth publish` */
 export const publish = command({
@@ -20,8 +21,10 @@ export const publish = command({
   ],
   async run(context, { source, dryRun, key, tokenFile }) {
     const { claimsOf } = await import('../package-claims.ts');
-    const { archive, bundle } = await archiveFrom(context, resolve(context.workingDirectory, source));
+    const { shellWord } = await import('../shell-word.ts');
+    const path = resolve(context.workingDirectory, source);
     if (dryRun) {
+      const { archive } = await archiveFrom(context, path);
       const { manifest, digest, statement, surface } = await claimsOf(archive);
       const files = Object.keys(statement.predicate.files);
       return {
@@ -34,32 +37,44 @@ export const publish = command({
           tools: surface.tools.map((tool) => tool.name),
           published: false,
         },
-        text: [`${manifest.name} ${manifest.version} ${digest}`, ...files.map((file) => `  ${file}`)].join(
-          '\n',
-        ),
+        text: [
+          `${manifest.name} ${manifest.version} ${shortDigest(digest)}`,
+          ...files.map((file) => `  ${file}`),
+        ].join('\n'),
         notes: ['Nothing was published.'],
-        next: [`berth publish ${source}`],
+        next: [`berth publish ${shellWord(source)}`],
       };
     }
-    const { publishArchive } = await import('../publish.ts');
+    const { publishArchive, signedIn } = await import('../publish.ts');
     const { authorKey } = await import('../author-keys.ts');
+    const { isFolder } = await import('../package-file.ts');
+    const { registryFault } = await import('../servers.ts');
     const registry = await context.registryAddress(
       tokenFile === undefined ? {} : { tokenFile: resolve(context.workingDirectory, tokenFile) },
     );
+    // What is missing is said before the work of packing.
+    signedIn(registry);
+    if (key !== undefined || (await isFolder(path))) await authorKey(context.home, key);
+    const { archive, bundle } = await archiveFrom(context, path);
     // A signature that lies beside the archive is used as it is, unless a key is named.
     const signature =
       bundle === undefined || key !== undefined ? { key: await authorKey(context.home, key) } : { bundle };
-    const { repeated, ...data } = await publishArchive({ registry }, archive, signature);
+    const { repeated, ...data } = await publishArchive({ registry }, archive, signature).catch(
+      (error: unknown) => {
+        throw registryFault(error, registry.baseUrl, context.settings);
+      },
+    );
     return {
       data,
-      text: `${data.name} ${data.version} ${data.digest}`,
+      text: `${data.name} ${data.version} ${shortDigest(data.digest)}`,
       notes: [
         repeated
           ? `${registry.baseUrl} had exactly this already; the receipt is the same.`
           : `Published to ${registry.baseUrl}, entry ${data.receipt.logIndex} of its log.`,
       ],
       ...(repeated ? {} : { undo: `berth yank ${data.name}@${data.version}` }),
-      next: [`berth install ${data.name}`],
+      // A registry that was named need not be the one of the hub.
+      next: [`berth ${context.settings.registry === undefined ? 'install' : 'info'} ${data.name}`],
     };
   },
 });

@@ -1,4 +1,5 @@
 import { command } from '../command.ts';
+import { inPlace } from '../skill-text.ts';
 
 /** `berth revoke` */
 export const revoke = command({
@@ -12,10 +13,15 @@ export const revoke = command({
     const { adminApi } = await import('../../hub/admin-api.ts');
     const { skillParams } = await import('../names.ts');
     const taken = await context.hub(adminApi.revoke, { params: { id: grant } });
-    const { version } = await context.hub(adminApi.skill, { params: skillParams(taken.skill) });
+    const { version, workspace } = await context.hub(adminApi.skill, { params: skillParams(taken.skill) });
     return {
       data: taken,
-      notes: [`${taken.skill} no longer may: ${taken.sentence}`],
+      notes: [
+        taken.permission === 'resources'
+          ? `${taken.skill} has to do with the limits that every skill has.`
+          : `${taken.skill} may no longer ${inPlace(taken.sentence, workspace).replace(/^It can /, '')}.`,
+        'To undo that, it asks for the permission again, and you approve it.',
+      ],
       undo: `berth install ${taken.skill}@${version} --yes`,
     };
   },

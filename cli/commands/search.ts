@@ -7,7 +7,7 @@ export const search = command({
   group: 'Use skills',
   summary: 'Find skills in the registry',
   arguments: { words: { about: 'words to look for; all skills when left out', optional: true } },
-  options: { limit: { type: 'number', value: 'N', about: 'at most so many (20)' } },
+  options: { limit: { type: 'number', min: 1, max: 50, value: 'N', about: 'at most so many (20)' } },
   examples: ['berth search', 'berth search "sql tables"'],
   async run(context, { words, limit }) {
     const { registryApi } = await import('../../protocol/registry-api.ts');
@@ -24,7 +24,10 @@ export const search = command({
     ]);
     return {
       data: { hits },
-      text: rows.length === 0 ? '' : columns(context, ['NAME', 'VERSION', 'EFFECTS', 'WHAT IT IS'], rows),
+      text:
+        rows.length === 0
+          ? ''
+          : columns(context, ['NAME', 'VERSION', 'EFFECTS', 'WHAT IT IS'], rows, context),
       notes: rows.length === 0 ? ['Nothing found.'] : [],
       next: hits.slice(0, 1).map(({ name }) => `berth info ${name}`),
     };

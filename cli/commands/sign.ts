@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { command } from '../command.ts';
+import { shortKey } from '../output.ts';
 
 /** `berth sign` */
 export const sign = command({
@@ -17,6 +18,7 @@ export const sign = command({
     const { BUNDLE_SUFFIX, readArchiveFile, writeResult } = await import('../package-file.ts');
     const { claimsOf } = await import('../package-claims.ts');
     const { authorKey } = await import('../author-keys.ts');
+    const { shellWord } = await import('../shell-word.ts');
     const { signStatement } = await import('../../protocol/provenance.ts');
     const from = resolve(context.workingDirectory, archive);
     const claims = await claimsOf(await readArchiveFile(from));
@@ -33,8 +35,11 @@ export const sign = command({
         path,
       },
       text: path,
-      undo: `rm ${path}`,
-      next: [`berth verify ${archive}`],
+      notes: [
+        `${claims.manifest.name} ${claims.manifest.version} is signed with the ${shortKey(record.keyId)}.`,
+      ],
+      undo: `rm ${shellWord(path)}`,
+      next: [`berth verify ${shellWord(archive)}`],
     };
   },
 });

@@ -1,5 +1,5 @@
 import { command } from '../command.ts';
-import { columns } from '../output.ts';
+import { columns, count } from '../output.ts';
 
 /** `berth status` */
 export const status = command({
@@ -33,7 +33,7 @@ export const status = command({
         `sandbox   ${sandbox}`,
         `skills    ${data.skills.ready} ready, ${data.skills.blocked} blocked, ${data.skills.quarantined} quarantined`,
         `clients   ${data.clients}`,
-        `audit     ${data.audit.records} records`,
+        `audit     ${count(data.audit.records, 'record')}`,
         ...(running.length === 0
           ? []
           : ['', columns(context, ['SKILL', 'VERSION', 'USER', 'PID', 'CALLS', 'STATE'], running)]),

@@ -13,8 +13,9 @@ export const unyank = command({
     const { shellWord } = await import('../shell-word.ts');
     const { versionParams } = await import('../names.ts');
     const params = versionParams(version);
-    const { yankReason } = await context.registry(registryApi.version, { params });
+    const { yanked, yankReason } = await context.registry(registryApi.version, { params });
     const data = await context.registry(registryApi.unyank, { params });
+    if (!yanked) return { data, notes: [`${data.name} ${data.version} was not yanked.`] };
     return {
       data,
       notes: [`${data.name} ${data.version} can be chosen again.`],

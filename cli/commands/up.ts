@@ -9,8 +9,20 @@ export const up = command({
   summary: 'Start registry and hub on this machine, until Ctrl-C',
   arguments: {},
   options: {
-    hubPort: { type: 'number', value: 'N', about: 'port of the hub (4750); 0 takes any free one' },
-    registryPort: { type: 'number', value: 'N', about: 'port of the registry (4751); 0 takes any free one' },
+    hubPort: {
+      type: 'number',
+      min: 0,
+      max: 65_535,
+      value: 'N',
+      about: 'port of the hub (4750); 0 takes any free one',
+    },
+    registryPort: {
+      type: 'number',
+      min: 0,
+      max: 65_535,
+      value: 'N',
+      about: 'port of the registry (4751); 0 takes any free one',
+    },
   },
   examples: ['berth up', 'berth up --json --hub-port 0 --registry-port 0'],
   endsItself: true,
@@ -23,7 +35,8 @@ export const up = command({
       // The URLs stand where a script of one line looks for them, and in the envelope like every other answer.
       context.stdout.write(`${JSON.stringify({ ...urls, ok: true, data: urls, warnings })}\n`);
     } else {
-      context.stdout.write(readyText(context, running));
+      const { waysToRun } = await import('../ways-to-run.ts');
+      context.stdout.write(readyText(context, running, await waysToRun(context)));
     }
     if (!context.signal.aborted) await once(context.signal, 'abort');
     say('stopping');
@@ -41,15 +54,21 @@ function eventWriter(context: Context): (event: 'stopping' | 'stopped') => void 
   };
 }
 
-function readyText(context: Context, { urls, firstRun, skills, warnings }: Up): string {
+function readyText(
+  context: Context,
+  { urls, firstRun, skills, warnings }: Up,
+  first: readonly string[],
+): string {
   const { paint } = context;
   return [
-    `${paint.good('Berth is up.')}${firstRun ? ` Made ${context.home} with your signing key and the admin token.` : ''}`,
+    `${paint.good('Berth is up.')}${firstRun ? ' This was the first time: your signing key and the admin token are made.' : ''}`,
     `  hub       ${urls.mcp}`,
-    `  registry  ${urls.registry}${skills.length === 0 ? '' : `   ${skills.length} skills of Berth's own`}`,
+    `  registry  ${urls.registry}${skills.length === 0 ? '' : `, with ${skills.length} skills of Berth's own`}`,
+    `  home      ${context.home}`,
     ...warnings.map((warning) => `${paint.warn('warning:')} ${warning}`),
     '',
     'Next, in another terminal:',
+    ...first.map((line) => `  ${line}`),
     '  mkdir -p notes && berth install dev.berth/files --yes --workspace notes',
     "  berth call files list '{}'",
     '  berth clients add claude        # prints what to paste into an MCP client',

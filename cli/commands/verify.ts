@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { command } from '../command.ts';
+import { count, shortKey } from '../output.ts';
 
 /** `berth verify` */
 export const verify = command({
@@ -37,7 +38,7 @@ export const verify = command({
     const data = await verifyPackage(bytes, signature, trusted);
     return {
       data,
-      text: `${context.paint.good('ok')} ${data.name} ${data.version}: ${data.files} files, signed by ${data.signer}`,
+      text: `${context.paint.good('ok')} ${data.name} ${data.version}: ${count(data.files, 'file')}, signed with the ${shortKey(data.signer)}`,
       notes: keys.length === 0 ? ['Checked against the keys of this home.'] : [],
     };
   },

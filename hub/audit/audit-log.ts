@@ -7,6 +7,8 @@ import { type Clock, timestamp } from '../clock.ts';
 
 /** How many records one signed head covers at most. */
 const RECORDS_PER_HEAD = 256;
+/** SQLite takes some thousand values in one statement. */
+const ROWS_PER_INSERT = 1000;
 
 /** The append-only, hash-chained record of what the hub decided and did. */
 export interface AuditLog {
@@ -47,17 +49,14 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
     return mine;
   }
 
-  async function write(
-    trx: Kysely<HubTables>,
-    events: readonly AuditEvent[],
-  ): Promise<AuditRecord | undefined> {
-    let tip = last;
+  /** The records of some events behind a tip. @throws AppError `request-invalid` for what canonical JSON cannot say. */
+  function chained(tip: AuditRecord | undefined, events: readonly AuditEvent[]): Chained {
+    let end = tip;
     const rows = events.map((event) => {
-      tip = link(tip, { time: timestamp(clock), ...event });
-      return { seq: tip.seq, record: canonicalJson(tip) };
+      end = link(end, { time: timestamp(clock), ...event });
+      return { seq: end.seq, record: canonicalJson(end) };
     });
-    if (rows.length > 0) await trx.insertInto('audit').values(rows).execute();
-    return tip;
+    return { tip: end, rows };
   }
 
   async function signTip(trx: Kysely<HubTables>, tip: AuditRecord | undefined): Promise<void> {
@@ -72,16 +71,28 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   async function flush(): Promise<void> {
     const batch = queue;
     queue = [];
-    if (batch.length === 0) return;
+    let tip = last;
+    const rows: Row[] = [];
+    const written: Waiting[] = [];
+    for (const waiting of batch) {
+      try {
+        const own = chained(tip, waiting.events);
+        tip = own.tip;
+        for (const row of own.rows) rows.push(row);
+        written.push(waiting);
+      } catch (error) {
+        // What cannot be said is the fault of one; the others of this moment have no part in it.
+        waiting.reject(error);
+      }
+    }
+    if (rows.length === 0) return;
     try {
-      const tip = await write(
-        db,
-        batch.flatMap((waiting) => waiting.events),
-      );
+      if (rows.length > ROWS_PER_INSERT) await db.transaction().execute((trx) => insert(trx, rows));
+      else await insert(db, rows);
       last = tip;
-      for (const waiting of batch) waiting.resolve();
+      for (const waiting of written) waiting.resolve();
     } catch (error) {
-      for (const waiting of batch) waiting.reject(error);
+      for (const waiting of written) waiting.reject(error);
       return;
     }
     if (last !== undefined && last.seq - signedUpTo >= RECORDS_PER_HEAD) await signTip(db, last);
@@ -104,7 +115,9 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
         const result = await db.transaction().execute(async (trx) => {
           const events: AuditEvent[] = [];
           const answer = await work(trx, (event) => void events.push(event));
-          tip = await write(trx, events);
+          const own = chained(last, events);
+          await insert(trx, own.rows);
+          tip = own.tip;
           return answer;
         });
         last = tip;
@@ -122,6 +135,25 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
       await exclusive(() => signTip(db, last));
     },
   };
+}
+
+interface Row {
+  seq: number;
+  record: string;
+}
+
+interface Chained {
+  tip: AuditRecord | undefined;
+  rows: Row[];
+}
+
+async function insert(db: Kysely<HubTables>, rows: readonly Row[]): Promise<void> {
+  for (let at = 0; at < rows.length; at += ROWS_PER_INSERT) {
+    await db
+      .insertInto('audit')
+      .values(rows.slice(at, at + ROWS_PER_INSERT))
+      .execute();
+  }
 }
 
 interface Waiting {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type AuditRecord, describeRecord, verifyChain } from '../../protocol/audit.ts';
 import { AppError } from '../../protocol/errors.ts';
@@ -46,6 +47,7 @@ export async function auditEntries(db: Kysely<HubTables>, query: AuditQuery): Pr
     const last = rows.at(-1);
     if (last === undefined) return found;
     before = last.seq;
+    await nextTurn();
   }
 }
 
@@ -62,44 +64,68 @@ export async function auditEntry(db: Kysely<HubTables>, seq: number): Promise<Au
 }
 
 /**
- * Checks the whole stored chain against the hub's keys. A running hub gives `end`, the last record it wrote: without
- * it, records missing behind the last signed head cannot be noticed.
+ * Checks the whole stored chain against the hub's keys. A running hub gives `head`, the last record it wrote by now:
+ * without it, records missing behind the last signed head cannot be noticed. What it writes meanwhile is left for
+ * the next time.
  * @throws AppError `audit-broken` with `record` (the first bad one) and `reason`.
  */
 export async function verifyStoredAudit(
   db: Kysely<HubTables>,
   keys: readonly PublicKeyRecord[],
-  end?: { records: number; head: string },
+  head?: () => { records: number; head: string },
 ): Promise<{ records: number; head: string }> {
-  const heads = await db.selectFrom('audit_head').selectAll().orderBy('seq').execute();
+  const end = head?.();
+  const upTo = end === undefined || end.records === 0 ? Number.MAX_SAFE_INTEGER : end.records;
+  const heads = await db.selectFrom('audit_head').selectAll().where('seq', '<=', upTo).orderBy('seq').execute();
   const verdict = await verifyChain(
-    rowsInOrder(db),
+    recordsInOrder(db, { upTo }),
     heads.map((row) => row.head),
     keys,
     end === undefined || end.records === 0 ? undefined : { seq: end.records, hash: end.head },
   );
-  if (verdict.ok) return { records: verdict.records, head: verdict.head };
-  throw new AppError('audit-broken', {
-    detail: `Record ${verdict.record} of the audit log ${verdict.reason}.`,
+  if (!verdict.ok) throw auditBroken(verdict.record, verdict.reason);
+  if (head !== undefined) await refuseStrayRow(db, head);
+  return { records: verdict.records, head: verdict.head };
+}
+
+/** A row behind everything that the hub has written is somebody else's. */
+async function refuseStrayRow(db: Kysely<HubTables>, head: () => { records: number }): Promise<void> {
+  const newest = await db.selectFrom('audit').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  // A write that is in the table may not have been told to the hub yet.
+  await nextTurn();
+  const written = head().records;
+  if (newest !== undefined && newest.seq > written)
+    throw auditBroken(written + 1, 'is not one that this hub wrote');
+}
+
+function auditBroken(record: number, reason: string): AppError {
+  return new AppError('audit-broken', {
+    detail: `Record ${record} of the audit log ${reason}.`,
     hint: 'Somebody or something wrote to the database. Keep a copy, and compare with a backup.',
-    data: { record: verdict.record, reason: verdict.reason },
+    data: { record, reason },
   });
 }
 
-async function* rowsInOrder(db: Kysely<HubTables>): AsyncGenerator<{ seq: number; record: string }> {
-  let after = Number.MIN_SAFE_INTEGER;
+/** The stored records, first to last, a page at a time; between pages others have their turn. */
+export async function* recordsInOrder(
+  db: Kysely<HubTables>,
+  { from = Number.MIN_SAFE_INTEGER, upTo = Number.MAX_SAFE_INTEGER }: { from?: number; upTo?: number } = {},
+): AsyncGenerator<{ seq: number; record: string }> {
+  let next = from;
   for (;;) {
     const rows = await db
       .selectFrom('audit')
       .selectAll()
-      .where('seq', '>', after)
+      .where('seq', '>=', next)
+      .where('seq', '<=', upTo)
       .orderBy('seq')
       .limit(PAGE)
       .execute();
     yield* rows;
     const last = rows.at(-1);
     if (last === undefined) return;
-    after = last.seq;
+    next = last.seq + 1;
+    await nextTurn();
   }
 }
 

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest, type Implementation } from '@modelcontextprotocol/server';
+import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { createChangeNotices } from './changes.ts';
 import { refuse } from './errors.ts';
-import type { Gateway } from './gateway.ts';
+import type { Gateway, Principal } from './gateway.ts';
 import { type Authenticate, type BodyLimits, readJson, refuseForeign, scopeOf, signIn } from './guards.ts';
 import { createLegacyDoor, type SessionLimits } from './legacy.ts';
 import { createModernDoor, type Door } from './modern.ts';
@@ -14,6 +15,8 @@ import { createModernDoor, type Door } from './modern.ts';
 export interface EndpointLimits extends BodyLimits, SessionLimits {
   /** `subscriptions/listen` streams of one client at one door. */
   subscriptionsPerClient: number;
+  /** Requests of one client that are being answered, open streams included. */
+  requestsPerClient: number;
   /** How long a modern client may keep a list without asking again; calls are checked whatever it keeps. */
   listTtlMs: number;
 }
@@ -25,6 +28,7 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
   sessionTtlMs: 30 * 60_000,
   sessionsPerClient: 64,
   subscriptionsPerClient: 32,
+  requestsPerClient: 512,
   listTtlMs: 5_000,
 };
 
@@ -65,15 +69,35 @@ export function createMcpEndpoint({
   const shared = { ...limits, gateway, serverInfo, notices, log, clock, newRequestId: () => randomUUID() };
   const modern = createModernDoor(shared);
   const legacy = createLegacyDoor(shared);
+  const inHand = new Map<string, number>();
 
   async function admit(request: IncomingMessage, response: ServerResponse): Promise<void> {
     refuseForeign(request, ownHosts());
     const scope = scopeOf(request.url ?? '/');
-    const principal = await signIn(request, authenticate);
+    const visitor = await signIn(request, authenticate);
+    takeInHand(visitor, response);
     // Throws where this door leads nowhere, before a body is read for it.
-    gateway.view(principal, scope);
+    gateway.view(visitor, scope);
     const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
+    // A body can take minutes to come, and a token can be removed or expire in that time.
+    const principal = await signIn(request, authenticate);
     await doorFor(request, body).serve({ principal, scope, request, response, body });
+  }
+
+  /** @throws AppError `rate-limited` when the client has too much going on already. */
+  function takeInHand({ client }: Principal, response: ServerResponse): void {
+    const before = inHand.get(client) ?? 0;
+    if (before >= limits.requestsPerClient) {
+      throw new AppError('rate-limited', {
+        detail: `This client has ${before} requests in hand; more are taken when some are answered.`,
+      });
+    }
+    inHand.set(client, before + 1);
+    response.once('close', () => {
+      const left = (inHand.get(client) ?? 1) - 1;
+      if (left === 0) inHand.delete(client);
+      else inHand.set(client, left);
+    });
   }
 
   function doorFor({ method, headers }: IncomingMessage, body: unknown): Door {

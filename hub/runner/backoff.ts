@@ -36,7 +36,9 @@ export function createBackoff({
       const row = rowOf(key);
       if (row === undefined || row.failures < 2) return { ms: 0, failures: row?.failures ?? 0 };
       const pause = Math.min(maxMs, firstMs * 2 ** (row.failures - 2));
-      return { ms: Math.max(0, row.last + pause - clock.now()), failures: row.failures };
+      // Never longer than the pause, for a clock can be put back.
+      const ms = Math.min(pause, Math.max(0, row.last + pause - clock.now()));
+      return { ms, failures: row.failures };
     },
     failed(key) {
       rows.set(key, { failures: (rowOf(key)?.failures ?? 0) + 1, last: clock.now() });

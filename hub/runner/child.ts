@@ -8,6 +8,8 @@ import type { Session } from './session.ts';
 
 /** Of the places where a surface differs, named in an error. */
 const MAX_DIFFERENCES = 20;
+/** Between two looks at a running skill’s surface: listing all of it costs the hub time, too. */
+const RECHECK_PAUSE_MS = 1_000;
 
 export interface ChildParts extends ConnectParts {
   limits: RunnerLimits;
@@ -111,13 +113,15 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     });
   }
 
-  /** One comparison at a time, however often the skill says so. */
+  /** One comparison at a time, and a pause behind it, however often the skill says so. */
   function recheck(): void {
     checkAgain = checking !== undefined;
-    checking ??= recheckOnce().finally(() => {
-      checking = undefined;
-      if (checkAgain) recheck();
-    });
+    checking ??= recheckOnce()
+      .then(() => new Promise<void>((resolve) => void clock.after(RECHECK_PAUSE_MS, resolve)))
+      .finally(() => {
+        checking = undefined;
+        if (checkAgain) recheck();
+      });
   }
 
   async function recheckOnce(): Promise<void> {

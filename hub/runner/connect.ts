@@ -124,7 +124,9 @@ function openLink(
 ) {
   const skill = plan.label;
   const own = log.child({ skill, pid: process.pid });
-  const stderr = watchStderr({ stream: process.stderr, secrets: Object.values(plan.env), clock, log: own });
+  // Whatever was put into it from outside may be a secret.
+  const secrets = new Map(Object.entries({ ...plan.files, ...plan.env }));
+  const stderr = watchStderr({ stream: process.stderr, secrets, clock, log: own });
   let session: Session | undefined;
   let reason: AppError | undefined;
 

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { type Logger, withoutSecrets } from '../../protocol/node/logger.ts';
 import type { Clock } from '../clock.ts';
+import { redaction } from '../secrets/redact.ts';
 
 /** Kept for explaining a failure. */
 const TAIL_BYTES = 8 * 1024;
@@ -27,10 +28,12 @@ export function watchStderr({
   log,
 }: {
   stream: Readable;
-  secrets: readonly string[];
+  secrets: ReadonlyMap<string, string>;
   clock: Clock;
   log: Logger;
 }): Stderr {
+  const redacted = redaction(secrets, MIN_SECRET_CHARS) ?? ((text: string) => text);
+  const clean = (text: string) => withoutControls(redacted(withoutSecrets(text)));
   let tail = Buffer.alloc(0);
   let unfinished = '';
   let windowEnds = 0;
@@ -47,7 +50,7 @@ export function watchStderr({
     lines += 1;
     if (lines > LINES_PER_WINDOW) dropped += 1;
     else if (line.trim() !== '')
-      log.info({ stderr: clean(line, secrets).slice(0, LINE_CHARS) }, 'the skill says');
+      log.info({ stderr: clean(line).slice(0, LINE_CHARS) }, 'the skill says');
   };
   stream.on('data', (chunk: Buffer) => {
     tail = Buffer.concat([tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);
@@ -59,7 +62,7 @@ export function watchStderr({
 
   return {
     lastWords: () =>
-      clean(withoutStack(tail.toString()), secrets).trim().replaceAll(/\s+/g, ' ').slice(-LAST_WORDS_CHARS),
+      clean(withoutStack(tail.toString())).trim().replaceAll(/\s+/g, ' ').slice(-LAST_WORDS_CHARS),
   };
 }
 
@@ -72,11 +75,8 @@ function withoutStack(text: string): string {
     .join('\n');
 }
 
-/** The text without secrets and without control characters, which could forge log lines or drive a terminal. */
-function clean(text: string, secrets: readonly string[]): string {
-  const redacted = secrets
-    .filter((secret) => secret.length >= MIN_SECRET_CHARS)
-    .reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), withoutSecrets(text));
+/** Control characters could forge log lines or drive a terminal. */
+function withoutControls(text: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what has to go
-  return redacted.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ' ');
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ' ');
 }

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { AppError } from '../../protocol/errors.ts';
 import { INSIDE, type Standing } from './accounts.ts';
 import type { RootEntry } from './programs.ts';
 
@@ -26,9 +27,10 @@ const MEBIBYTE = 1024 * 1024;
 /**
  * The options for bubblewrap, without the command. They travel through a pipe, so that no secret
  * and no path stands in a process listing.
+ * @throws AppError `binding-refused` for a value that would end its option.
  */
 export function bwrapArguments(order: BwrapOrder): string[] {
-  return [
+  const options = [
     ...namespaces(order),
     '--clearenv',
     ...Object.entries({ ...order.env, ...BASE_ENV }).flatMap(([name, value]) => ['--setenv', name, value]),
@@ -36,6 +38,11 @@ export function bwrapArguments(order: BwrapOrder): string[] {
     '--chdir',
     '/skill',
   ];
+  // They are told apart by NUL: a value with one in it would be read as options of its own.
+  if (options.some((option) => option.includes('\0'))) {
+    throw new AppError('binding-refused', { detail: 'A value or path for the sandbox holds a NUL character.' });
+  }
+  return options;
 }
 
 const BASE_ENV = { PATH: '/usr/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' };

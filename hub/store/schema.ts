@@ -27,7 +27,7 @@ export interface HubTables {
     digest: string;
     workspace: string | null;
     config_json: string;
-    /** Grows with every change of version, grants or bindings. */
+    /** Another with every change of version, grants or bindings; never one that the skill had before. */
     epoch: number;
     /** Evidence that quarantined the skill, or null. */
     quarantine_json: string | null;

@@ -14,7 +14,7 @@ function sentenceOf(record: AuditRecord): string {
     case 'call.finished':
       return sentenceOfEnd(record);
     case 'install.proposed':
-      return `${record.skill} ${record.version}, signed by ${record.signer}, waits for approval (${record.approval})`;
+      return `${record.skill} ${record.version}, signed by ${shortKeyIn(record.signer)}, waits for approval (${record.approval})`;
     case 'install.approved':
       return `${record.by} approved ${record.skill} ${record.version}: ${listOf(record.grants, 'no permissions')}; ${toolsOf(record.tools)}`;
     case 'install.denied':
@@ -24,7 +24,7 @@ function sentenceOf(record: AuditRecord): string {
     case 'skill.started':
       return `${record.skill} ${record.version} started for ${record.user}${process(record.pid)}`;
     case 'skill.stopped':
-      return `${record.skill} ${record.version} stopped for ${record.user}${process(record.pid)}: ${record.reason}`;
+      return `${record.skill} ${record.version} stopped for ${record.user}${process(record.pid)}: ${record.reason.replace(/\.$/, '')}`;
     case 'skill.quarantined':
       return `${record.skill} ${record.version} was quarantined: ${record.reason} (${listOf(record.differences, 'no details')})`;
     case 'skill.removed':
@@ -46,7 +46,7 @@ function sentenceOf(record: AuditRecord): string {
     case 'hub.stopped':
       return 'The hub stopped';
     case 'registry.pinned':
-      return `The hub trusts the registry ${record.registry} from now on, by its key ${record.keyId}`;
+      return `The hub trusts the registry ${record.registry} from now on, by its key ${short(record.keyId)}`;
   }
 }
 
@@ -104,7 +104,16 @@ function toolsOf(tools: Event<'install.approved'>['tools']): string {
 }
 
 function listOf(parts: readonly string[], none: string): string {
-  return parts.length === 0 ? none : parts.join('; ');
+  return parts.length === 0 ? none : parts.map((part) => part.replace(/\.$/, '')).join('; ');
+}
+
+/** Whoever wants the whole id finds it in the record. */
+function short(keyId: string): string {
+  return keyId.length <= 12 ? keyId : `${keyId.slice(0, 8)}\u2026`;
+}
+
+function shortKeyIn(signer: string): string {
+  return signer.startsWith('key:') ? `key:${short(signer.slice('key:'.length))}` : signer;
 }
 
 function because(reason: string | undefined): string {

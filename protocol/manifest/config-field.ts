@@ -3,7 +3,11 @@ import { teach } from '../faults.ts';
 import { lineSchema } from '../permissions/declared.ts';
 import { mapKey } from './map-key.ts';
 
-const configValue = z.union([z.string().max(1024), z.number(), z.boolean()], {
+const configText = z
+  .string()
+  .max(1024)
+  .refine((text) => !text.includes('\0'), teach('holds a NUL character', 'Remove it.'));
+const configValue = z.union([configText, z.number(), z.boolean()], {
   error: teach('is not a string, a number or a boolean', 'Write one of these.'),
 });
 

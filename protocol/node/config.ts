@@ -99,7 +99,9 @@ function faultsOfIssue(
   const setting = settings.find((known) => known.key === key);
   const value = setting?.secret === true ? '(hidden)' : valueAt(merged, key);
   const remedy =
-    setting === undefined ? 'See the configuration page.' : `It is ${setting.type}: ${setting.description}`;
+    setting === undefined
+      ? 'See the configuration page.'
+      : `It takes ${withArticle(setting.type)}: ${setting.description}`;
   return [
     {
       key,
@@ -109,6 +111,10 @@ function faultsOfIssue(
       remedy,
     },
   ];
+}
+
+function withArticle(type: string): string {
+  return type === 'number' || type === 'boolean' || type === 'list' ? `a ${type}` : type;
 }
 
 function nearest(wrong: string, known: readonly string[]): string {

@@ -130,6 +130,50 @@ describe('a call', () => {
     }
   });
 
+  it('that was let through and then not made has its end on record', verifies('call.recorded'), async () => {
+    const path = await callPath({
+      policy: {
+        decide: async () => {
+          path.change([{ ...echo, epoch: 2 }]);
+          return { answer: 'allow', reasons: [] };
+        },
+      },
+    });
+    await expectCode(path.request('tools/call', { name: 'say', arguments: {} }), 'call-denied');
+    expect((await path.records()).at(-1)).toMatchObject({ event: 'call.finished', outcome: 'error' });
+  });
+
+  it('keeps its result when its end cannot be recorded', verifies('call.result-kept'), async () => {
+    const path = await callPath({
+      perform: async () => {
+        await path.close();
+        return { content: [{ type: 'text', text: 'it is done' }] };
+      },
+    });
+    const result = await path.request('tools/call', { name: 'say', arguments: {} });
+    expect(JSON.stringify(result)).toContain('it is done');
+  });
+
+  it('is recorded whatever characters it holds', verifies('audit.one-by-one'), async () => {
+    const path = await callPath({
+      perform: () => Promise.reject(new AppError('skill-error', { detail: `half a pair: \ud800` })),
+    });
+    const smiles = Array.from({ length: 200 }, () => '😀'.repeat(50));
+    for (const offset of ['', 'x']) {
+      await expectCode(
+        path.request('tools/call', { name: 'say', arguments: { offset, smiles } }),
+        'skill-error',
+      );
+    }
+    await expectCode(path.request('resources/read', { uri: 'memo://\ud800' }), 'request-invalid');
+    expect((await path.records()).map((record) => record['event'])).toEqual([
+      'call.decided',
+      'call.finished',
+      'call.decided',
+      'call.finished',
+    ]);
+  });
+
   it('with arguments that are no object is refused before anything', async () => {
     const path = await callPath({});
     for (const args of [[], 'text', 7]) {

@@ -36,6 +36,17 @@ describe('the catalog', () => {
     ]);
   });
 
+  it('leads a URI to the template that says most about it', verifies('catalog.resource-collision'), () => {
+    const greedy = installedSkill({
+      name: 'local.test/greedy',
+      surface: { resourceTemplates: [{ uriTemplate: '{+anything}', name: 'all' }] },
+      installedAt: '2025-01-01T00:00:00.000Z',
+    });
+    const catalog = buildCatalog([greedy, notes]);
+    expect(catalog.find(ALL, 'resources/read', { uri: 'memo://seven' }).skill).toBe(notes);
+    expect(catalog.find(ALL, 'resources/read', { uri: 'other://seven' }).skill).toBe(greedy);
+  });
+
   it('leaves the names of one skill as they are at its own endpoint', () => {
     const catalog = buildCatalog([notes, other]);
     const scope = { kind: 'skill', name: 'local.test/notes' } as const;

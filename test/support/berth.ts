@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { onSmallDisk } from './small-disk.ts';
 
 const root = join(import.meta.dirname, '../..');
 const program = join(root, 'cli/berth.js');
@@ -76,13 +77,18 @@ export async function startBerth(
     nodeArgs = [],
     args = ['up', '--json', '--hub-port', '0', '--registry-port', '0'],
     env = {},
+    diskBytes,
   }: {
+    /** Its home is a file system of this size, which others see at `/proc/<pid>/root`. */
+    diskBytes?: number;
     nodeArgs?: readonly string[];
     args?: readonly string[];
     env?: Record<string, string>;
   } = {},
 ): Promise<Berth> {
-  const child = spawn(process.execPath, [...nodeArgs, program, ...args], {
+  const command = [process.execPath, ...nodeArgs, program, ...args];
+  const [file = '', ...rest] = diskBytes === undefined ? command : onSmallDisk(command, home, diskBytes);
+  const child = spawn(file, rest, {
     env: { PATH: process.env['PATH'], HOME: home, BERTH_HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: home,
@@ -99,7 +105,13 @@ export async function startBerth(
   const said = JSON.parse(ready) as Berth['urls'] & { data: Berth['urls'] };
   return {
     home,
-    admin: { socketPath: join(home, 'hub', 'admin.sock') },
+    admin: {
+      socketPath: join(
+        diskBytes === undefined ? home : `/proc/${child.pid}/root${home}`,
+        'hub',
+        'admin.sock',
+      ),
+    },
     urls: said.data,
     process: child,
     gone,

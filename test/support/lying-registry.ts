@@ -2,10 +2,14 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** Something between hub and registry that changes what passes through. */
-export async function liar(real: string, lie: (path: string, body: Buffer) => Buffer): Promise<string> {
+/** Something between hub and registry that changes what passes through, and what is asked. */
+export async function liar(
+  real: string,
+  lie: (path: string, body: Buffer) => Buffer,
+  ask: (path: string) => string = (path) => path,
+): Promise<string> {
   const server = createServer((incoming, outgoing) => {
-    const onward = httpRequest(`${real}${incoming.url}`, { method: incoming.method }, (reply) => {
+    const onward = httpRequest(`${real}${ask(incoming.url ?? '')}`, { method: incoming.method }, (reply) => {
       const chunks: Buffer[] = [];
       reply.on('data', (chunk: Buffer) => chunks.push(chunk));
       reply.on('end', () => {

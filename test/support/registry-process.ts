@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import type { NamespaceKey } from '../../registry/store/store.ts';
+import { onSmallDisk } from './small-disk.ts';
 
 /** A registry in a process of its own. */
 export interface RegistryProcess {
@@ -79,11 +80,4 @@ export async function startRegistryProcess(
 
 function start([program = '', ...args]: string[]): ChildProcess {
   return spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-}
-
-/** In a mount namespace of its own, so it works without being root and nothing is left mounted. */
-function onSmallDisk(command: string[], folder: string, bytes: number): string[] {
-  const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
-  const script = `mount -t tmpfs -o size=${bytes} tmpfs "$0" && exec "$@"`;
-  return ['unshare', ...asRoot, '--mount', '--', 'sh', '-c', script, folder, ...command];
 }

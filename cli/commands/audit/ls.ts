@@ -1,5 +1,5 @@
 import { command } from '../../command.ts';
-import { columns } from '../../output.ts';
+import { clockTime, columns } from '../../output.ts';
 
 /** `berth audit ls` */
 export const auditLs = command({
@@ -10,8 +10,8 @@ export const auditLs = command({
   summary: 'What the hub decided and did, newest first',
   arguments: {},
   options: {
-    limit: { type: 'number', value: 'N', about: 'at most so many (50)' },
-    before: { type: 'number', value: 'SEQ', about: 'only records before this one' },
+    limit: { type: 'number', min: 1, max: 1000, value: 'N', about: 'at most so many (50)' },
+    before: { type: 'number', min: 1, max: 999_999_999, value: 'SEQ', about: 'only records before this one' },
     skill: { type: 'text', value: 'NAME', about: 'only this skill' },
     event: { type: 'text', value: 'EVENT', about: 'only this kind, such as call or grant.revoked' },
   },
@@ -20,11 +20,17 @@ export const auditLs = command({
     const { adminApi } = await import('../../../hub/admin-api.ts');
     const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined));
     const entries = await context.hub(adminApi.audit, { query: given });
-    const rows = entries.map(({ seq, time, sentence }) => [String(seq), time, sentence]);
+    const now = Date.now();
+    const rows = entries.map(({ seq, time, sentence }) => [
+      String(seq),
+      context.terminal ? clockTime(time, now) : time,
+      sentence,
+    ]);
     return {
       data: entries,
-      text: rows.length === 0 ? '' : columns(context, ['SEQ', 'TIME', 'WHAT'], rows),
+      text: rows.length === 0 ? '' : columns(context, ['SEQ', 'TIME', 'WHAT'], rows, context),
       notes: rows.length === 0 ? ['No record fits.'] : [],
+      next: context.terminal ? entries.slice(0, 1).map(({ seq }) => `berth audit show ${seq}`) : [],
     };
   },
 });

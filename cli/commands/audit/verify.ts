@@ -1,4 +1,5 @@
 import { command } from '../../command.ts';
+import { count } from '../../output.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import { hubDir } from '../../home.ts';
 
@@ -30,7 +31,7 @@ export const auditVerify = command({
       });
     return {
       data: verdict,
-      text: `${context.paint.good('ok')} ${verdict.records} records, unbroken; head ${verdict.head}`,
+      text: `${context.paint.good('ok')} ${count(verdict.records, 'record')}, unbroken\nhead ${verdict.head}`,
     };
   },
 });

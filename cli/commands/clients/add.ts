@@ -10,6 +10,8 @@ export const clientsAdd = command({
   options: {
     expires: {
       type: 'number',
+      min: 1,
+      max: 3650,
       value: 'DAYS',
       about: 'the token ends after so many days; never when left out',
     },

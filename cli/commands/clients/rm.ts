@@ -14,8 +14,8 @@ export const clientsRm = command({
     const removed = await context.hub(adminApi.removeClient, { params: { client } });
     return {
       data: removed,
-      notes: [`${removed.name} is removed.`],
-      undo: `berth clients add ${removed.name} (with a new token)`,
+      notes: [`${removed.name} is removed. To undo that, it has to be given a new token.`],
+      undo: `berth clients add ${removed.name}`,
     };
   },
 });

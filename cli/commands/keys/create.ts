@@ -14,10 +14,11 @@ export const keysCreate = command({
   async run(context, { key = 'default', algorithm = 'ed25519' }) {
     const { createKey, writeKey } = await import('../../../protocol/node/keys.ts');
     const { keyName } = await import('../../author-keys.ts');
+    const { shellWord } = await import('../../shell-word.ts');
     if (algorithm !== 'ed25519' && algorithm !== 'p256') {
       throw new AppError('usage-invalid', {
         detail: `There is no algorithm ${algorithm}.`,
-        hint: 'ed25519 or p256',
+        hint: 'Give --algorithm ed25519 or --algorithm p256.',
       });
     }
     const name = keyName(key);
@@ -28,7 +29,7 @@ export const keysCreate = command({
       data: { name, path, ...made.record },
       text: `${name}\t${made.record.algorithm}\t${made.record.keyId}`,
       notes: [`The private key is ${path}, readable by this account alone. Keep a copy in a safe place.`],
-      undo: `rm ${path}`,
+      undo: `rm ${shellWord(path)}`,
     };
   },
 });

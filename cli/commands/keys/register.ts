@@ -31,13 +31,18 @@ export const keysRegister = command({
     const { authorKey } = await import('../../author-keys.ts');
     const record =
       publicKey === undefined ? (await authorKey(context.home, key)).record : publicKeyOf(publicKey);
+    const { shortKey } = await import('../../output.ts');
+    const params = { namespace };
+    const before = await context.registry(registryApi.keys, { params });
     const data = await context.registry(registryApi.addKey, {
-      params: { namespace },
+      params,
       body: { publicKey: record.publicKey },
     });
+    if (before.keys.some(({ keyId, retiredAt }) => keyId === record.keyId && retiredAt === undefined))
+      return { data, notes: [`The ${shortKey(record.keyId)} may sign for ${namespace} already.`] };
     return {
       data,
-      notes: [`${record.keyId} may sign for ${namespace}.`],
+      notes: [`The ${shortKey(record.keyId)} may sign for ${namespace}.`],
       undo: `berth keys retire ${namespace} ${record.keyId}`,
     };
   },

@@ -14,7 +14,13 @@ export const tokensAdd = command({
       about: 'may publish there, such as com.acme or com.acme.*',
     },
     admin: { type: 'flag', about: 'may administer the registry, too' },
-    expires: { type: 'number', value: 'DAYS', about: 'ends after so many days (90); 0 never' },
+    expires: {
+      type: 'number',
+      min: 0,
+      max: 3650,
+      value: 'DAYS',
+      about: 'ends after so many days (90); 0 never',
+    },
   },
   examples: [
     'berth tokens add ci --namespace com.acme',
@@ -30,12 +36,14 @@ export const tokensAdd = command({
         ...(expires === undefined ? {} : { expiresInDays: expires === 0 ? null : expires }),
       },
     });
+    const { baseUrl } = await context.registryAddress();
+    const scope = record.admin ? 'anywhere' : `in ${record.namespaces.join(', ')}`;
     return {
       data: { token, ...record },
       text: token,
       notes: [
-        `${record.name} may publish in ${record.namespaces.join(', ') || 'no namespace'}, until ${record.expiresAt ?? 'it is removed'}.`,
-        'The token is not shown again. Its owner signs in with: berth login --registry URL',
+        `${record.name} may publish ${scope} until ${record.expiresAt?.slice(0, 10) ?? 'the token is removed'}.`,
+        `The token is not shown again. Its owner signs in with: berth login --registry ${baseUrl}`,
       ],
       undo: `berth tokens rm ${record.id}`,
     };

@@ -11,12 +11,13 @@ export const tokensRm = command({
   examples: ['berth tokens rm tok_0123456789'],
   async run(context, { id }) {
     const { registryApi } = await import('../../../protocol/registry-api.ts');
+    const { shellWord } = await import('../../shell-word.ts');
     const { removed } = await context.registry(registryApi.removeToken, { params: { id } });
     const scope = removed.namespaces.map((namespace) => ` --namespace ${namespace}`).join('');
     return {
       data: removed,
-      notes: [`The token ${removed.name} is removed.`],
-      undo: `berth tokens add ${removed.name}${scope}${removed.admin ? ' --admin' : ''} (makes a new one)`,
+      notes: [`The token ${removed.name} is removed. To undo that, its owner has to sign in with a new one.`],
+      undo: `berth tokens add ${shellWord(removed.name)}${scope}${removed.admin ? ' --admin' : ''}`,
     };
   },
 });

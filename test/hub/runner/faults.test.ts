@@ -147,7 +147,7 @@ describe('a crashing skill', () => {
       callTool(runner, runnable('misbehave', surface, { env, args }), 'ok', { user: 'bob' }),
       'skill-start-failed',
     );
-    expect(during.message).toContain('The key is [secret]');
+    expect(during.message).toContain('The key is [secret API_KEY]');
     expect(atStart.message).toContain("Cannot find module 'left-pad'");
     expect(JSON.stringify([lines, during.message, atStart.message])).not.toContain(env.API_KEY);
     expect(during.message).not.toContain('\u001b');

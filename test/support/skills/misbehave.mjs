@@ -1,5 +1,5 @@
 // A skill of MCP 2025-11-25 written by hand, without an SDK, that does what its argument says.
-//   none | crash-at-start | garbage-at-start | silent-at-start | wrong-revision | deaf | stubborn
+//   none | crash-at-start | garbage-at-start | silent-at-start | wrong-revision | deaf | stubborn | storm
 // and, whatever the argument, what its tools say.
 import { createInterface } from 'node:readline';
 
@@ -57,6 +57,10 @@ function serve() {
         break;
       case 'tools/list':
         send({ id, result: { tools: TOOLS.map((name) => ({ name, inputSchema: { type: 'object' } })) } });
+        if (how === 'storm') {
+          process.stderr.write('event:listed\n');
+          send({ method: 'notifications/tools/list_changed' });
+        }
         if (how === 'deaf') lines.pause();
         break;
       case 'tools/call':
