@@ -43,7 +43,7 @@ export async function packSkill({ driver }: { driver: SandboxDriver }, folder: s
   const surface = await withUnpacked([...files.values()], (packageDir) =>
     surfaceOfPackage({ driver }, manifest, packageDir, [...files.keys()]),
   );
-  refuseUnknownTools(manifest, surface);
+  refuseFalseDeclarations(manifest, surface);
   files.set(SURFACE, { path: SURFACE, mode: 0o644, bytes: Buffer.from(canonicalJson(surface)) });
 
   const all = [...files.values()];
@@ -213,26 +213,45 @@ export async function withUnpacked<T>(
   }
 }
 
-/** A declaration for a tool that does not exist is a mistyped one: the real tool would go undeclared. */
-function refuseUnknownTools(manifest: Manifest, surface: Surface): void {
-  const offered = new Set(surface.tools.map((tool) => tool.name));
-  const named = Object.entries(manifest.tools).flatMap(([name, tool]) => [
-    { path: `tools.${name}`, name },
-    ...(tool.compensate === undefined
-      ? []
-      : [{ path: `tools.${name}.compensate.tool`, name: tool.compensate.tool }]),
-  ]);
-  const faults = named
-    .filter(({ name }) => !offered.has(name))
-    .map(({ path, name }) => ({
-      path,
-      problem: `the server offers no tool ${name}`,
-      remedy: offered.size === 0 ? 'It offers none at all.' : `It offers: ${[...offered].join(', ')}.`,
-    }));
+/**
+ * What the manifest says of tools must be true of the server: a mistyped tool would go undeclared, and a preview
+ * through an argument that the tool does not know would really do it.
+ */
+function refuseFalseDeclarations(manifest: Manifest, surface: Surface): void {
+  const offered = new Map(surface.tools.map((tool) => [tool.name, argumentsOf(tool.inputSchema)]));
+  const offers = offered.size === 0 ? 'It offers none at all.' : `It offers: ${[...offered.keys()].join(', ')}.`;
+  const faults = Object.entries(manifest.tools).flatMap(([name, { preview, idempotencyKey, compensate }]) => {
+    const known = offered.get(name);
+    const wrong = (path: string, what: string, remedy: string) => ({
+      path: `tools.${name}${path}`,
+      problem: `the server offers no ${what}`,
+      remedy,
+    });
+    if (known === undefined) return [wrong('', `tool ${name}`, offers)];
+    const named = [
+      { path: '.preview.argument', argument: preview?.argument },
+      { path: '.idempotencyKey', argument: idempotencyKey },
+    ];
+    return [
+      ...named.flatMap(({ path, argument }) =>
+        argument === undefined || known.includes(argument)
+          ? []
+          : [wrong(path, `argument ${argument} of ${name}`, `It takes: ${known.join(', ') || 'nothing'}.`)],
+      ),
+      ...(compensate === undefined || offered.has(compensate.tool)
+        ? []
+        : [wrong('.compensate.tool', `tool ${compensate.tool}`, offers)]),
+    ];
+  });
   if (faults.length === 0) return;
   throw new AppError('pack-failed', {
-    detail: `${MANIFEST} declares a tool that the server does not offer.`,
-    hint: 'Correct the name in "tools".',
+    detail: `${MANIFEST} declares what the server does not offer.`,
+    hint: 'Correct the names in "tools".',
     data: { faults },
   });
+}
+
+function argumentsOf(inputSchema: Record<string, unknown>): string[] {
+  const { properties } = inputSchema;
+  return typeof properties === 'object' && properties !== null ? Object.keys(properties) : [];
 }

@@ -162,6 +162,14 @@ describe('pack', () => {
     ['a listed file that is not there', { files: ['assets'] }],
     ['a tool that the server does not offer', { tools: { gret: { effects: ['read'] } } }],
     [
+      'a preview through an argument that the tool does not take',
+      { tools: { greet: { effects: ['read'], preview: { argument: 'dryRun' } } } },
+    ],
+    [
+      'a compensation by a tool that the server does not offer',
+      { tools: { greet: { effects: ['read'], compensate: { tool: 'ungreet' } } } },
+    ],
+    [
       'a remote server',
       {
         runtime: { kind: 'remote', url: 'https://example.org/mcp', protocol: '2026-07-28' },
