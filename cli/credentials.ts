@@ -10,6 +10,11 @@ export async function credentialFor(home: string, registry: string): Promise<str
   return (await readCredentials(home))[registry]?.token;
 }
 
+/** The registries that `berth login` keeps a token of. */
+export async function registriesSignedInTo(home: string): Promise<string[]> {
+  return Object.keys(await readCredentials(home));
+}
+
 /** Keeps a token for a registry, readable by this account alone. */
 export async function saveCredential(
   home: string,

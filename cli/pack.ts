@@ -219,7 +219,8 @@ export async function withUnpacked<T>(
  */
 function refuseFalseDeclarations(manifest: Manifest, surface: Surface): void {
   const offered = new Map(surface.tools.map((tool) => [tool.name, argumentsOf(tool.inputSchema)]));
-  const offers = offered.size === 0 ? 'It offers none at all.' : `It offers: ${[...offered.keys()].join(', ')}.`;
+  const offers =
+    offered.size === 0 ? 'It offers none at all.' : `It offers: ${[...offered.keys()].join(', ')}.`;
   const faults = Object.entries(manifest.tools).flatMap(([name, { preview, idempotencyKey, compensate }]) => {
     const known = offered.get(name);
     const wrong = (path: string, what: string, remedy: string) => ({

@@ -17,12 +17,18 @@ export async function isFolder(path: string): Promise<boolean> {
  * @throws AppError `usage-invalid` when there is no such file, `archive-too-large`.
  */
 export async function readArchiveFile(path: string): Promise<Buffer> {
-  return readBounded(path, ARCHIVE_LIMITS.packedBytes, 'an archive');
+  return readBounded(path, ARCHIVE_LIMITS.packedBytes, 'Name an archive that berth pack wrote.');
 }
 
 /** A signature file as JSON. */
 export async function readBundleFile(path: string): Promise<unknown> {
-  const text = (await readBounded(path, BUNDLE_MAX_BYTES, 'a signature')).toString('utf8');
+  const text = (
+    await readBounded(
+      path,
+      BUNDLE_MAX_BYTES,
+      'Name a signature with --bundle, or make one: berth sign <archive>',
+    )
+  ).toString('utf8');
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -36,10 +42,10 @@ export async function bundleBeside(archivePath: string): Promise<unknown> {
   return (await stat(path).catch(() => undefined)) === undefined ? undefined : readBundleFile(path);
 }
 
-async function readBounded(path: string, maxBytes: number, what: string): Promise<Buffer> {
+async function readBounded(path: string, maxBytes: number, hint: string): Promise<Buffer> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined || !found.isFile()) {
-    throw new AppError('usage-invalid', { detail: `There is no file ${path}.`, hint: `Name ${what}.` });
+    throw new AppError('usage-invalid', { detail: `There is no file ${path}.`, hint });
   }
   if (found.size > maxBytes) {
     throw new AppError('archive-too-large', { detail: `${path} is larger than ${maxBytes} bytes.` });

@@ -66,12 +66,19 @@ export function subjectOf({ manifest, digest }: PackageClaims) {
   return { name: manifest.name, version: manifest.version, archiveDigest: digest };
 }
 
-/** @throws AppError `not-signed-in`, naming how to sign in. */
-export function signedIn({ baseUrl, token }: RegistryAddress): { baseUrl: string; token: string } {
+/** @throws AppError `not-signed-in`, naming how to sign in, or that somebody is: to `others`. */
+export function signedIn(
+  { baseUrl, token }: RegistryAddress,
+  others: readonly string[] = [],
+): { baseUrl: string; token: string } {
   if (token !== undefined) return { baseUrl, token };
+  const [other] = others;
   throw new AppError('not-signed-in', {
     detail: `Publishing to ${baseUrl} needs a token, and none is known.`,
-    hint: `berth login --registry ${baseUrl}`,
+    hint:
+      other === undefined
+        ? `berth login --registry ${baseUrl}`
+        : `You are signed in to ${others.join(', ')}: add --registry ${other}. Or: berth login --registry ${baseUrl}`,
   });
 }
 

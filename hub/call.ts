@@ -123,7 +123,11 @@ const PROGRESS_PER_SECOND = 20;
 const MAX_PROGRESS_CHARS = 1000;
 
 /** The request with its progress bounded and without secrets: nobody can be made to buffer what a skill reports. */
-function relayed(clock: Clock, request: GatewayRequest, secrets: ReadonlyMap<string, string>): GatewayRequest {
+function relayed(
+  clock: Clock,
+  request: GatewayRequest,
+  secrets: ReadonlyMap<string, string>,
+): GatewayRequest {
   const { onProgress } = request;
   if (onProgress === undefined) return request;
   const startedAt = clock.now();

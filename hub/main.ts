@@ -74,7 +74,7 @@ export async function startHub(
 
   await sweepLeftovers(paths, db);
   const installed = await openInstalledSkills({ db, packagesDir: paths.packages, enforces });
-  const secrets = await fileSecrets(paths.secrets);
+  const secrets = await fileSecrets(paths.secrets, new Set(installed.list().map(({ name }) => name)));
   const clients = await openClients({ db, audit, clock });
   const registry = registryClient({ url: config.registry, db, audit, clock });
   const noted = (work: Promise<unknown>) =>

@@ -10,7 +10,8 @@ import type { HubPaths } from './paths.ts';
 export type FileDigests = Readonly<Record<string, string>>;
 
 /**
- * Unpacks a verified archive into the folder of its digest, all of it or nothing. Files are 0644 or 0755 and
+ * Unpacks a verified archive into the folder of its digest, all of it or nothing; what lies there and was changed is
+ * replaced. Files are 0644 or 0755 and
  * folders 0755, because the account that skills run as has to read them; the home around them stays 0700.
  * @throws AppError `statement-mismatch` when a file is not the one that was signed.
  */
@@ -21,13 +22,14 @@ export async function unpack(
   signed: FileDigests,
 ): Promise<string> {
   const target = packageDirOf(paths.packages, digest);
-  if (await isFolder(target)) {
-    await checkFiles(target, signed);
-    return target;
-  }
   const staging = join(paths.staging, randomUUID());
   await mkdir(staging, { recursive: true, mode: 0o755 });
   try {
+    if (await isFolder(target)) {
+      if (await isAsSigned(target, signed)) return target;
+      // Somebody changed it, and no call got through to it; the archive in hand is the one that was signed.
+      await rename(target, `${staging}-changed`);
+    }
     const seen = new Set<string>();
     for await (const file of files) {
       if (signed[file.path] !== sha256Hex(file.bytes)) {
@@ -53,7 +55,18 @@ export async function unpack(
     return target;
   } finally {
     await rm(staging, { recursive: true, force: true });
+    await rm(`${staging}-changed`, { recursive: true, force: true });
   }
+}
+
+async function isAsSigned(folder: string, signed: FileDigests): Promise<boolean> {
+  return checkFiles(folder, signed).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof AppError) return false;
+      throw error;
+    },
+  );
 }
 
 /**

@@ -175,7 +175,7 @@ const STANDARD_MEMBERS = new Set(['type', 'title', 'status', 'detail', 'code', '
 
 /** Reads a problem document that another Berth server sent; an unknown body becomes `internal`. */
 export function errorOfProblem(body: unknown, status: number): AppError {
-  if (isRecord(body) && typeof body['code'] === 'string' && body['code'] in ERRORS) {
+  if (isRecord(body) && typeof body['code'] === 'string' && Object.hasOwn(ERRORS, body['code'])) {
     const extensions = Object.entries(body).filter(([key]) => !STANDARD_MEMBERS.has(key));
     return new AppError(body['code'] as ErrorCode, {
       detail: typeof body['detail'] === 'string' ? body['detail'] : ERRORS[body['code'] as ErrorCode].title,

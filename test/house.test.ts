@@ -36,12 +36,16 @@ describe('the house', () => {
       await mkdir(dirname(join(copy, file)), { recursive: true });
       await writeFile(join(copy, file), `${code}\n`);
     }
-    const linted = spawnSync(join(root, 'node_modules/.bin/oxlint'), ['--format', 'json', '.'], { cwd: copy });
+    const linted = spawnSync(join(root, 'node_modules/.bin/oxlint'), ['--format', 'json', '.'], {
+      cwd: copy,
+    });
     const { diagnostics } = JSON.parse(linted.stdout.toString()) as {
       diagnostics: { filename: string; message: string; help?: string }[];
     };
     for (const [file, , message] of FORBIDDEN) {
-      const told = diagnostics.filter((one) => one.filename === file).map((one) => `${one.message} ${one.help}`);
+      const told = diagnostics
+        .filter((one) => one.filename === file)
+        .map((one) => `${one.message} ${one.help}`);
       expect(told.join('\n'), file).toContain(message);
     }
     for (const [file] of ALLOWED) expect(diagnostics.filter((one) => one.filename === file)).toEqual([]);

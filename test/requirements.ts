@@ -176,7 +176,8 @@ export const REQUIREMENTS = {
   'install.lying-registry': 'Nothing that a registry says is believed unless it is signed and fits.',
   'install.registry-pinned': 'A registry that shows another key than when it was first seen is refused.',
   'clients.names': 'No client can pass for the admin’s command line.',
-  'clients.removal': 'A removed client is refused from that moment on, even if the removal could not be written.',
+  'clients.removal':
+    'A removed client is refused from that moment on, even if the removal could not be written.',
   'grants.revoke': 'A revoked permission is gone from the next call on.',
   'call.one-path': 'No path reaches a skill around hub/call.ts.',
   'call.recorded': 'A call is durably on record before its effect, and its end is, too.',
@@ -193,7 +194,9 @@ export const REQUIREMENTS = {
     'The value of a secret never stays in a result, an error, a progress report or an audit record.',
   'sandbox.no-injection': 'No value of an author or admin becomes an option of the sandbox.',
   'call.progress-bounded': 'A skill that reports progress without end fills nobody’s memory.',
-  'hub.disk-full': 'On a full disk nothing happens that cannot be recorded, and nothing that was there is lost.',
+  'hub.disk-full':
+    'On a full disk nothing happens that cannot be recorded, and nothing that was there is lost.',
+  'hub.leftovers': 'No secret of a skill that is not installed outlives the next start.',
   'hub.admin-folder': 'The admin socket and the database are reached by the hub’s own account alone.',
   'call.result-bounded': 'A result over the bound is refused, and says what to do.',
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { AppError } from '../../protocol/errors.ts';
 import { command, type Context } from '../command.ts';
 import { shortDigest } from '../output.ts';
 
@@ -47,13 +48,14 @@ export const publish = command({
     }
     const { publishArchive, signedIn } = await import('../publish.ts');
     const { authorKey } = await import('../author-keys.ts');
+    const { registriesSignedInTo } = await import('../credentials.ts');
     const { isFolder } = await import('../package-file.ts');
     const { registryFault } = await import('../servers.ts');
     const registry = await context.registryAddress(
       tokenFile === undefined ? {} : { tokenFile: resolve(context.workingDirectory, tokenFile) },
     );
     // What is missing is said before the work of packing.
-    signedIn(registry);
+    signedIn(registry, await registriesSignedInTo(context.home));
     if (key !== undefined || (await isFolder(path))) await authorKey(context.home, key);
     const { archive, bundle } = await archiveFrom(context, path);
     // A signature that lies beside the archive is used as it is, unless a key is named.
@@ -81,7 +83,13 @@ export const publish = command({
 
 async function archiveFrom(context: Context, path: string): Promise<{ archive: Buffer; bundle?: unknown }> {
   const { bundleBeside, isFolder, readArchiveFile } = await import('../package-file.ts');
-  if (!(await isFolder(path)) && existsSync(path)) {
+  if (!existsSync(path)) {
+    throw new AppError('usage-invalid', {
+      detail: `There is neither a folder nor an archive ${path}.`,
+      hint: 'Name the folder of a skill, or an archive that berth pack wrote.',
+    });
+  }
+  if (!(await isFolder(path))) {
     return { archive: await readArchiveFile(path), bundle: await bundleBeside(path) };
   }
   const { packSkill } = await import('../pack.ts');

@@ -1,5 +1,9 @@
+import { AppError } from '../../protocol/errors.ts';
 import { command } from '../command.ts';
 import { columns } from '../output.ts';
+
+/** As the registry takes it. */
+const MAX_QUERY = 200;
 
 /** `berth search` */
 export const search = command({
@@ -10,6 +14,12 @@ export const search = command({
   options: { limit: { type: 'number', min: 1, max: 50, value: 'N', about: 'at most so many (20)' } },
   examples: ['berth search', 'berth search "sql tables"'],
   async run(context, { words, limit }) {
+    if ((words?.length ?? 0) > MAX_QUERY) {
+      throw new AppError('usage-invalid', {
+        detail: `A search is at most ${MAX_QUERY} characters long.`,
+        hint: 'Give a few words.',
+      });
+    }
     const { registryApi } = await import('../../protocol/registry-api.ts');
     const { EFFECTS } = await import('../../protocol/effects.ts');
     const { hits } = await context.registry(registryApi.search, {

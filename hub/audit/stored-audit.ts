@@ -76,7 +76,12 @@ export async function verifyStoredAudit(
 ): Promise<{ records: number; head: string }> {
   const end = head?.();
   const upTo = end === undefined || end.records === 0 ? Number.MAX_SAFE_INTEGER : end.records;
-  const heads = await db.selectFrom('audit_head').selectAll().where('seq', '<=', upTo).orderBy('seq').execute();
+  const heads = await db
+    .selectFrom('audit_head')
+    .selectAll()
+    .where('seq', '<=', upTo)
+    .orderBy('seq')
+    .execute();
   const verdict = await verifyChain(
     recordsInOrder(db, { upTo }),
     heads.map((row) => row.head),
@@ -90,7 +95,12 @@ export async function verifyStoredAudit(
 
 /** A row behind everything that the hub has written is somebody else's. */
 async function refuseStrayRow(db: Kysely<HubTables>, head: () => { records: number }): Promise<void> {
-  const newest = await db.selectFrom('audit').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  const newest = await db
+    .selectFrom('audit')
+    .select('seq')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
   // A write that is in the table may not have been told to the hub yet.
   await nextTurn();
   const written = head().records;

@@ -49,8 +49,7 @@ export function watchStderr({
     }
     lines += 1;
     if (lines > LINES_PER_WINDOW) dropped += 1;
-    else if (line.trim() !== '')
-      log.info({ stderr: clean(line).slice(0, LINE_CHARS) }, 'the skill says');
+    else if (line.trim() !== '') log.info({ stderr: clean(line).slice(0, LINE_CHARS) }, 'the skill says');
   };
   stream.on('data', (chunk: Buffer) => {
     tail = Buffer.concat([tail, chunk.subarray(-TAIL_BYTES)]).subarray(-TAIL_BYTES);

@@ -40,7 +40,9 @@ export function bwrapArguments(order: BwrapOrder): string[] {
   ];
   // They are told apart by NUL: a value with one in it would be read as options of its own.
   if (options.some((option) => option.includes('\0'))) {
-    throw new AppError('binding-refused', { detail: 'A value or path for the sandbox holds a NUL character.' });
+    throw new AppError('binding-refused', {
+      detail: 'A value or path for the sandbox holds a NUL character.',
+    });
   }
   return options;
 }

@@ -8,14 +8,18 @@ const FILE = z.record(z.string(), z.string());
 
 /**
  * Secrets as one file a skill, readable by the hub's account alone (0600 in a 0700 folder). They are not
- * encrypted: a key beside them would protect from nobody who can read the folder.
+ * encrypted: a key beside them would protect from nobody who can read the folder. What a killed hub left of skills
+ * that are not `installed` is removed.
  */
-export async function fileSecrets(folder: string): Promise<Secrets> {
+export async function fileSecrets(folder: string, installed: ReadonlySet<string>): Promise<Secrets> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const kept = new Map<string, ReadonlyMap<string, string>>();
   for (const file of await readdir(folder)) {
-    if (!file.endsWith('.json')) continue;
-    const skill = file.slice(0, -'.json'.length).replace('__', '/');
+    const skill = file.replace(/\.json$/, '').replace('__', '/');
+    if (!installed.has(skill)) {
+      await rm(join(folder, file), { recursive: true });
+      continue;
+    }
     kept.set(skill, new Map(Object.entries(await readSecrets(join(folder, file)))));
   }
   const fileOf = (skill: string) => join(folder, `${skill.replace('/', '__')}.json`);

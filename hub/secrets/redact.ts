@@ -28,5 +28,6 @@ export function redaction(
     .filter(({ text }) => text.length >= atLeast)
     .toSorted((a, b) => b.text.length - a.text.length);
   if (needles.length === 0) return undefined;
-  return (text) => needles.reduce((rest, { name, text: secret }) => rest.replaceAll(secret, `[secret ${name}]`), text);
+  return (text) =>
+    needles.reduce((rest, { name, text: secret }) => rest.replaceAll(secret, `[secret ${name}]`), text);
 }

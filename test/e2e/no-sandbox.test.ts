@@ -22,7 +22,10 @@ describe('a machine without bubblewrap', () => {
 
   it('is told so at the start, with the command that mends it', verifies('hub.no-sandbox'), async () => {
     const status = await up.ok('status');
-    expect(status['sandbox']).toMatchObject({ usable: false, problem: { hint: expect.stringContaining('bubblewrap') } });
+    expect(status['sandbox']).toMatchObject({
+      usable: false,
+      problem: { hint: expect.stringContaining('bubblewrap') },
+    });
     const doctor = await up.run('doctor');
     expect([doctor.code, doctor.stdout]).toEqual([1, expect.stringContaining('bubblewrap')]);
   });

@@ -30,7 +30,10 @@ describe('a client', () => {
 
   it('added twice at once is one', async () => {
     const { clients } = await rig();
-    const [one, two] = await Promise.allSettled([clients.add('agent', undefined), clients.add('agent', undefined)]);
+    const [one, two] = await Promise.allSettled([
+      clients.add('agent', undefined),
+      clients.add('agent', undefined),
+    ]);
     expect([one?.status, two?.status].toSorted()).toEqual(['fulfilled', 'rejected']);
     await expectCode(clients.add('agent', undefined), 'client-exists');
     await expectCode(
@@ -46,7 +49,9 @@ describe('a client', () => {
     async () => {
       const { db, clients, open } = await rig();
       const { token } = await clients.add('agent', undefined);
-      await sql`create trigger full before update on client begin select raise(abort, 'disk full'); end`.execute(db);
+      await sql`create trigger full before update on client begin select raise(abort, 'disk full'); end`.execute(
+        db,
+      );
       await expect(clients.remove('agent')).rejects.toThrow('disk full');
       await expectCode(() => clients.authenticate(token), 'not-signed-in');
       await sql`drop trigger full`.execute(db);

@@ -71,8 +71,12 @@ describe('a hub whose disk is full', () => {
         answered += 1;
       }
       expect(sum()).toBe(answered);
-      expect(await codeOf(callRoute(adminApi.install, { ...admin, body: { name: NAME, accept } }))).toBe('no-space');
-      expect(await codeOf(callRoute(adminApi.addClient, { ...admin, body: { name: 'agent' } }))).toBe('no-space');
+      expect(await codeOf(callRoute(adminApi.install, { ...admin, body: { name: NAME, accept } }))).toBe(
+        'no-space',
+      );
+      expect(await codeOf(callRoute(adminApi.addClient, { ...admin, body: { name: 'agent' } }))).toBe(
+        'no-space',
+      );
       expect(await callRoute(adminApi.clients, admin)).toEqual([]);
       expect(await callRoute(adminApi.skills, admin)).toMatchObject([{ version: '1.0.0', state: 'ready' }]);
 

@@ -29,12 +29,21 @@ describe('the installed skills', () => {
         fetched_at: '',
       })
       .execute();
-    const row = { alias: 'echo', workspace: null, config_json: '{}', quarantine_json: null, installed_at: '' };
+    const row = {
+      alias: 'echo',
+      workspace: null,
+      config_json: '{}',
+      quarantine_json: null,
+      installed_at: '',
+    };
     await db
       .insertInto('skill')
       .values({ name: manifest.name, version: manifest.version, digest, epoch: 1, ...row })
       .execute();
-    await db.insertInto('tool_answer').values({ skill: manifest.name, tool: 'say', answer: 'deny' }).execute();
+    await db
+      .insertInto('tool_answer')
+      .values({ skill: manifest.name, tool: 'say', answer: 'deny' })
+      .execute();
 
     const installed = await openInstalledSkills({ db, packagesDir: '/nowhere', enforces: [] });
     const seen: string[] = [];

@@ -49,7 +49,7 @@ describe('resolve', () => {
       expect(await resolve('~1.2.0')).toBe('1.2.0');
       expect(await resolve('1.0.0')).toBe('1.0.0');
       expect(await resolve('>=2.1.0-beta')).toBe('2.1.0-beta.1');
-      expect((await expectCode(resolve('^3.0.0'), 'version-not-found')).hint).toContain('2.1.0-beta.1');
+      expect((await expectCode(resolve('^3.0.0'), 'version-not-found')).message).toContain('2.1.0-beta.1');
       await expectCode(resolve('not a range'), 'range-invalid');
       expect((await info()).versions.map(({ version }) => version)).toEqual([
         '2.1.0-beta.1',

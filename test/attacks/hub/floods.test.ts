@@ -14,32 +14,41 @@ beforeAll(async () => {
 });
 
 describe('a skill', () => {
-  it('that reports progress without end is not passed on without end', verifies('call.progress-bounded'), async () => {
-    const path = await callPath({
-      perform: async (request) => {
-        for (let progress = 1; progress <= 50_000; progress += 1) {
-          request.onProgress?.({ progress, message: 'x'.repeat(10_000) });
-        }
-        return { content: [] };
-      },
-    });
-    let characters = 0;
-    await path.request('tools/call', { name: 'say', arguments: {} }, undefined, (progress) => {
-      characters += JSON.stringify(progress).length;
-    });
-    expect(characters).toBeGreaterThan(10_000);
-    expect(characters).toBeLessThan(500_000);
-  });
+  it(
+    'that reports progress without end is not passed on without end',
+    verifies('call.progress-bounded'),
+    async () => {
+      const path = await callPath({
+        perform: async (request) => {
+          for (let progress = 1; progress <= 50_000; progress += 1) {
+            request.onProgress?.({ progress, message: 'x'.repeat(10_000) });
+          }
+          return { content: [] };
+        },
+      });
+      let characters = 0;
+      await path.request('tools/call', { name: 'say', arguments: {} }, undefined, (progress) => {
+        characters += JSON.stringify(progress).length;
+      });
+      expect(characters).toBeGreaterThan(10_000);
+      expect(characters).toBeLessThan(500_000);
+    },
+  );
 
-  it('that keeps saying that its lists changed is looked at now and then', verifies('runner.surface'), async () => {
-    const clock = manualClock();
-    const { runner, lines, said } = runnerRig({ clock });
-    const skill = runnable('misbehave', surface, { args: ['storm'] });
-    for (let call = 0; call < 30; call += 1) expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
-    await said('listed');
-    const listed = () => lines.filter((line) => String(line['stderr']).startsWith('event:listed')).length;
-    expect(listed()).toBeLessThanOrEqual(3);
-  });
+  it(
+    'that keeps saying that its lists changed is looked at now and then',
+    verifies('runner.surface'),
+    async () => {
+      const clock = manualClock();
+      const { runner, lines, said } = runnerRig({ clock });
+      const skill = runnable('misbehave', surface, { args: ['storm'] });
+      for (let call = 0; call < 30; call += 1)
+        expect(textOf(await callTool(runner, skill, 'ok'))).toMatch(/^ok/);
+      await said('listed');
+      const listed = () => lines.filter((line) => String(line['stderr']).startsWith('event:listed')).length;
+      expect(listed()).toBeLessThanOrEqual(3);
+    },
+  );
 });
 
 describe('a clock that is put back', () => {

@@ -21,7 +21,9 @@ const folders = (...entries: [path: string, mode: string][]) => ({
 });
 
 const granted = async (rig: HubRig) =>
-  (await callRoute(adminApi.grants, { ...rig.admin, query: { skill: NAME } })).map((grant) => grant.permission);
+  (await callRoute(adminApi.grants, { ...rig.admin, query: { skill: NAME } })).map(
+    (grant) => grant.permission,
+  );
 
 describe('another signer of a namespace', () => {
   it('with a new skill waits, and is not pinned meanwhile', verifies('install.signer-change'), async () => {
@@ -136,38 +138,48 @@ describe('a skill of instructions', () => {
 });
 
 describe('a registry', () => {
-  it('that answers with another version than was asked is refused', verifies('install.lying-registry'), async () => {
-    const rig = await hubRig({
-      registryUrl: (real) =>
-        liar(
-          real,
-          (_path, body) => body,
-          (path) => path.replace('range=2.0.0', 'range=1.0.0').replace('range=%5E2', 'range=1.0.0'),
-        ),
-    });
-    for (const version of ['1.0.0', '2.0.0']) await rig.publish(await skillFolder({ version, tools: hello }));
-    await expectCode(rig.install(NAME, '2.0.0', {}), 'receipt-invalid');
-    await expectCode(rig.install(NAME, '^2', {}), 'receipt-invalid');
-    expect(await callRoute(adminApi.skills, rig.admin)).toEqual([]);
-  });
+  it(
+    'that answers with another version than was asked is refused',
+    verifies('install.lying-registry'),
+    async () => {
+      const rig = await hubRig({
+        registryUrl: (real) =>
+          liar(
+            real,
+            (_path, body) => body,
+            (path) => path.replace('range=2.0.0', 'range=1.0.0').replace('range=%5E2', 'range=1.0.0'),
+          ),
+      });
+      for (const version of ['1.0.0', '2.0.0'])
+        await rig.publish(await skillFolder({ version, tools: hello }));
+      await expectCode(rig.install(NAME, '2.0.0', {}), 'receipt-invalid');
+      await expectCode(rig.install(NAME, '^2', {}), 'receipt-invalid');
+      expect(await callRoute(adminApi.skills, rig.admin)).toEqual([]);
+    },
+  );
 
-  it('that offers an older version than the one that serves is not followed in silence', verifies('install.no-downgrade'), async () => {
-    const rig = await hubRig({
-      registryUrl: (real) =>
-        liar(
-          real,
-          (_path, body) => body,
-          (path) => path.replace('range=*', 'range=1.0.0'),
-        ),
-    });
-    for (const version of ['1.0.0', '2.0.0']) await rig.publish(await skillFolder({ version, tools: hello }));
-    await rig.install(NAME, '2.0.0', {});
-    const { approval, installed } = await rig.install(NAME, '*', {});
-    expect(installed).toBeUndefined();
-    expect(approval?.widened.join()).toContain('older');
-    // Going back by name is what an admin wants.
-    expect((await rig.install(NAME, '1.0.0', {})).installed).toMatchObject({ version: '1.0.0' });
-  });
+  it(
+    'that offers an older version than the one that serves is not followed in silence',
+    verifies('install.no-downgrade'),
+    async () => {
+      const rig = await hubRig({
+        registryUrl: (real) =>
+          liar(
+            real,
+            (_path, body) => body,
+            (path) => path.replace('range=*', 'range=1.0.0'),
+          ),
+      });
+      for (const version of ['1.0.0', '2.0.0'])
+        await rig.publish(await skillFolder({ version, tools: hello }));
+      await rig.install(NAME, '2.0.0', {});
+      const { approval, installed } = await rig.install(NAME, '*', {});
+      expect(installed).toBeUndefined();
+      expect(approval?.widened.join()).toContain('older');
+      // Going back by name is what an admin wants.
+      expect((await rig.install(NAME, '1.0.0', {})).installed).toMatchObject({ version: '1.0.0' });
+    },
+  );
 });
 
 describe('a quarantined skill', () => {
@@ -181,7 +193,10 @@ describe('a quarantined skill', () => {
     await rig.restart();
     await expectCode(rig.call(NAME, 'hello'), 'skill-quarantined');
     await expect
-      .poll(async () => (await callRoute(adminApi.status, rig.admin)).skills.quarantined, { timeout: 5_000, interval: 10 })
+      .poll(async () => (await callRoute(adminApi.status, rig.admin)).skills.quarantined, {
+        timeout: 5_000,
+        interval: 10,
+      })
       .toBe(1);
     const { approval, installed } = await rig.install(NAME, '*', {});
     expect(installed).toBeUndefined();

@@ -25,17 +25,21 @@ async function rig() {
 }
 
 describe('the audit log', () => {
-  it('refuses a record that cannot be said, and no other of its moment', verifies('audit.one-by-one'), async () => {
-    const { db, audit } = await rig();
-    const [first, bad, last] = await Promise.allSettled([
-      audit.append(added('a')),
-      audit.append(added('half a pair: \ud800')),
-      audit.append(added('b')),
-    ]);
-    expect([first?.status, bad?.status, last?.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
-    await audit.append(added('c'));
-    expect(await verifyStoredAudit(db, [key.record], audit.head)).toMatchObject({ records: 3 });
-  });
+  it(
+    'refuses a record that cannot be said, and no other of its moment',
+    verifies('audit.one-by-one'),
+    async () => {
+      const { db, audit } = await rig();
+      const [first, bad, last] = await Promise.allSettled([
+        audit.append(added('a')),
+        audit.append(added('half a pair: \ud800')),
+        audit.append(added('b')),
+      ]);
+      expect([first?.status, bad?.status, last?.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+      await audit.append(added('c'));
+      expect(await verifyStoredAudit(db, [key.record], audit.head)).toMatchObject({ records: 3 });
+    },
+  );
 
   it('takes any number of records of one moment', verifies('audit.one-by-one'), async () => {
     const { db, audit } = await rig();
@@ -44,52 +48,68 @@ describe('the audit log', () => {
     expect(await verifyStoredAudit(db, [key.record], audit.head)).toMatchObject({ records: 40_000 });
   });
 
-  it('is verified beside the work, which goes on, and is no false alarm', verifies('audit.beside'), async () => {
-    const { db, audit } = await rig();
-    await audit.append(...Array.from({ length: 15_000 }, (_, at) => added(String(at))));
-    let verifying = true;
-    let written = 0;
-    const work = (async () => {
-      for (; verifying; written += 1) {
-        await audit.append(added('meanwhile'));
-        await audit.transaction(async (_trx, record) => record(added('meanwhile')));
-      }
-    })();
-    await verifyStoredAudit(db, [key.record], audit.head);
-    verifying = false;
-    await work;
-    expect(written).toBeGreaterThan(3);
-    // A row behind the last one is found all the same.
-    const tip = await db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(1).executeTakeFirstOrThrow();
-    await db.insertInto('audit').values({ seq: tip.seq + 1, record: tip.record }).execute();
-    const error = await expectCode(verifyStoredAudit(db, [key.record], audit.head), 'audit-broken');
-    expect(error.data?.['record']).toBe(tip.seq + 1);
-  });
+  it(
+    'is verified beside the work, which goes on, and is no false alarm',
+    verifies('audit.beside'),
+    async () => {
+      const { db, audit } = await rig();
+      await audit.append(...Array.from({ length: 15_000 }, (_, at) => added(String(at))));
+      let verifying = true;
+      let written = 0;
+      const work = (async () => {
+        for (; verifying; written += 1) {
+          await audit.append(added('meanwhile'));
+          await audit.transaction(async (_trx, record) => record(added('meanwhile')));
+        }
+      })();
+      await verifyStoredAudit(db, [key.record], audit.head);
+      verifying = false;
+      await work;
+      expect(written).toBeGreaterThan(3);
+      // A row behind the last one is found all the same.
+      const tip = await db
+        .selectFrom('audit')
+        .selectAll()
+        .orderBy('seq', 'desc')
+        .limit(1)
+        .executeTakeFirstOrThrow();
+      await db
+        .insertInto('audit')
+        .values({ seq: tip.seq + 1, record: tip.record })
+        .execute();
+      const error = await expectCode(verifyStoredAudit(db, [key.record], audit.head), 'audit-broken');
+      expect(error.data?.['record']).toBe(tip.seq + 1);
+    },
+  );
 
-  it('closes every open call of the run before, however many records there are', verifies('hub.killed-call'), async () => {
-    const { db, audit } = await rig();
-    const decided = (call: string): AuditEvent => ({
-      event: 'call.decided',
-      call,
-      principal: { user: 'owner', client: 'agent' },
-      skill: 'a.b/c',
-      version: '1.0.0',
-      what: 'tool',
-      name: 'say',
-      argumentsDigest: `sha256:${'0'.repeat(64)}`,
-      answer: 'allow',
-      reasons: [],
-      grants: [],
-    });
-    await audit.append(decided('first'), ...Array.from({ length: 5_000 }, (_, at) => added(String(at))));
-    await audit.append(decided('last'));
-    await recordStart(db, audit);
-    const rows = await db.selectFrom('audit').select('record').orderBy('seq', 'desc').limit(3).execute();
-    const [started, ...finished] = rows.map((row) => JSON.parse(row.record) as Record<string, unknown>);
-    expect(started).toMatchObject({ event: 'hub.started', unfinished: ['first', 'last'] });
-    expect(finished.map((record) => [record['call'], record['outcome']])).toEqual([
-      ['last', 'unknown'],
-      ['first', 'unknown'],
-    ]);
-  });
+  it(
+    'closes every open call of the run before, however many records there are',
+    verifies('hub.killed-call'),
+    async () => {
+      const { db, audit } = await rig();
+      const decided = (call: string): AuditEvent => ({
+        event: 'call.decided',
+        call,
+        principal: { user: 'owner', client: 'agent' },
+        skill: 'a.b/c',
+        version: '1.0.0',
+        what: 'tool',
+        name: 'say',
+        argumentsDigest: `sha256:${'0'.repeat(64)}`,
+        answer: 'allow',
+        reasons: [],
+        grants: [],
+      });
+      await audit.append(decided('first'), ...Array.from({ length: 5_000 }, (_, at) => added(String(at))));
+      await audit.append(decided('last'));
+      await recordStart(db, audit);
+      const rows = await db.selectFrom('audit').select('record').orderBy('seq', 'desc').limit(3).execute();
+      const [started, ...finished] = rows.map((row) => JSON.parse(row.record) as Record<string, unknown>);
+      expect(started).toMatchObject({ event: 'hub.started', unfinished: ['first', 'last'] });
+      expect(finished.map((record) => [record['call'], record['outcome']])).toEqual([
+        ['last', 'unknown'],
+        ['first', 'unknown'],
+      ]);
+    },
+  );
 });
