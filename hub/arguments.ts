@@ -13,6 +13,10 @@ const MAX_EXTRA_CHARS = 300;
 /** For checking one call; and for compiling every schema of a skill. Honest ones take a millisecond each. */
 const MAX_CHECK_MS = 500;
 const MAX_COMPILE_MS = 3_000;
+/** A time limit costs half a millisecond, so what cannot take long is checked without one. */
+const UNLIMITED_STEPS = 50_000_000;
+/** Keywords with which the work is not bounded by the sizes of schema and arguments. */
+const UNBOUNDED = new Set(['$ref', '$dynamicRef', '$recursiveRef', 'uniqueItems']);
 
 /** Checks arguments against the schema that was approved, so that policy decides on what the tool will get. */
 export interface ArgumentChecks {
@@ -23,15 +27,26 @@ export interface ArgumentChecks {
 /** Checks that compile each approved schema once, when it is first used. */
 export function argumentChecks(): ArgumentChecks {
   const within = timeLimit();
-  const compiled = new Map<string, ValidateFunction>();
+  const compiled = new Map<string, Compiled>();
+
+  function compiledFor(skill: InstalledSkill, tool: string): Compiled {
+    const key = `${skill.digest} ${tool}`;
+    const known = compiled.get(key);
+    if (known !== undefined) return known;
+    const schema = schemaOf(skill.surface, tool);
+    const fresh = { validate: within(MAX_CHECK_MS, () => compile(schema)), size: boundedSize(schema) };
+    compiled.set(key, fresh);
+    return fresh;
+  }
+
   return {
     check(skill, tool, args) {
-      const key = `${skill.digest} ${tool}`;
-      let validate = compiled.get(key);
+      let validate: ValidateFunction | undefined;
       try {
-        validate ??= within(MAX_CHECK_MS, () => compile(schemaOf(skill.surface, tool)));
-        compiled.set(key, validate);
-        if (within(MAX_CHECK_MS, () => validate?.(args))) return;
+        const found = compiledFor(skill, tool);
+        validate = found.validate;
+        const isShort = found.size * JSON.stringify(args).length <= UNLIMITED_STEPS;
+        if (isShort ? found.validate(args) : within(MAX_CHECK_MS, () => found.validate(args))) return;
       } catch (error) {
         // A schema can also send its check round in circles, until the stack ends it.
         if (!(error instanceof TookTooLong || error instanceof RangeError)) throw error;
@@ -41,7 +56,7 @@ export function argumentChecks(): ArgumentChecks {
           cause: error,
         });
       }
-      const faults = (validate.errors ?? [])
+      const faults = (validate?.errors ?? [])
         .slice(0, MAX_FAULTS)
         .map(({ instancePath, message, params }) => ({
           path: instancePath === '' ? '(arguments)' : instancePath,
@@ -54,6 +69,21 @@ export function argumentChecks(): ArgumentChecks {
       });
     },
   };
+}
+
+interface Compiled {
+  validate: ValidateFunction;
+  /** Characters of the schema; infinite where its checks are not bounded by that. */
+  size: number;
+}
+
+function boundedSize(schema: SchemaObject): number {
+  let bounded = true;
+  const text = JSON.stringify(schema, (key, value: unknown) => {
+    if (UNBOUNDED.has(key)) bounded = false;
+    return value;
+  });
+  return bounded ? text.length : Number.POSITIVE_INFINITY;
 }
 
 /** @throws AppError `surface-mismatch` naming the tool whose schema cannot be used; called before anything is approved. */
