@@ -85,7 +85,7 @@ export async function run(terminal: Terminal): Promise<number> {
       paintError: screen.paintError,
       stderrTerminal: stderr.isTTY === true,
       terminal: stdout.isTTY === true,
-      width: stdout.isTTY === true ? (stdout.columns ?? Infinity) : Infinity,
+      width: stdout.isTTY === true ? stdout.columns || Infinity : Infinity,
       stdin,
       stdout,
       stderr,

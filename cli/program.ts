@@ -34,6 +34,7 @@ export function buildProgram(): {
   let written = '';
   let invocation: Invocation | undefined;
   let helped: Parser | undefined;
+  let versionAsked = false;
   const root = new Parser('berth');
   const nodes = new Map<string, Parser>([['', root]]);
 
@@ -91,7 +92,7 @@ export function buildProgram(): {
   for (const { flags, about } of GLOBAL_OPTIONS) root.addOption(new Option(flags, about).hideHelp());
   root.addHelpOption(new Option('-h, --help').hideHelp());
   root.addOption(new Option('-V, --version').hideHelp());
-  root.on('option:version', () => (invocation = { version: true }));
+  root.on('option:version', () => (versionAsked = true));
   root.addHelpText('after', ROOT_EPILOGUE);
   addHelpCommand(root, nodes, (text) => (invocation = { help: text }));
 
@@ -103,7 +104,7 @@ export function buildProgram(): {
         if (error instanceof CommanderError && error.code === 'commander.helpDisplayed')
           return { help: written };
         if (error instanceof CommanderError && error.code === 'commander.help') {
-          if (invocation !== undefined) return invocation;
+          if (versionAsked) return { version: true };
           const bare = COMMANDS.find(({ name }) => name === '');
           if (helped === root && bare !== undefined)
             return { command: bare, given: {}, globals: globalsOf(root) };
@@ -115,6 +116,7 @@ export function buildProgram(): {
         }
         throw error;
       }
+      if (versionAsked) return { version: true };
       if (invocation === undefined)
         throw new CommanderError(2, 'commander.missingCommand', 'error: no command');
       return invocation;

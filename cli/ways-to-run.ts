@@ -18,7 +18,11 @@ export async function waysToRun({ settings, home }: Pick<Context, 'settings' | '
 }
 
 async function firstOnPath(program: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(delimiter).filter((name) => name.startsWith('/'))) {
+  // What npm adds for its scripts is not on the PATH of another shell.
+  const folders = path
+    .split(delimiter)
+    .filter((name) => name.startsWith('/') && !name.includes('/node_modules/'));
+  for (const folder of folders) {
     const found = await realpath(join(folder, program)).catch(() => undefined);
     if (found !== undefined) return found;
   }

@@ -30,7 +30,7 @@ export const call = command({
     const result = await context
       .hub(adminApi.call, { body, timeoutMs: CALL_TIMEOUT_MS, raw: true })
       .catch(async (error: unknown) => {
-        throw await withWhatThereIs(context, error, skill);
+        throw forPerson(await withWhatThereIs(context, error, skill), skill);
       });
     if (result['isError'] === true) {
       throw new AppError('skill-error', {
@@ -42,6 +42,18 @@ export const call = command({
     return { data: result, text: context.terminal ? plain(said) : said };
   },
 });
+
+/** The hub tells agents what to do about a refusal; a person at a terminal is told where the reason stands. */
+function forPerson(error: unknown, skill: string): unknown {
+  if (!(error instanceof AppError) || !['call-needs-approval', 'call-denied'].includes(error.code))
+    return error;
+  return new AppError(error.code, {
+    detail: error.message,
+    hint: `An admin chooses for each tool whether it runs, is asked about or is off: berth info ${skill}`,
+    ...(error.data === undefined ? {} : { data: error.data }),
+    cause: error,
+  });
+}
 
 /** A tool that isn't there, with the tools that are. */
 async function withWhatThereIs(context: Context, error: unknown, skill: string): Promise<unknown> {

@@ -33,7 +33,7 @@ export const info = command({
         offered.description,
         `${offered.license}${offered.repository === null ? '' : `  ${offered.repository}`}`,
         ...permissionLines(paint, offered.permissions),
-        ...toolLines(paint, offered.tools),
+        ...toolLines(paint, installed?.tools ?? offered.tools),
         paint.strong('Versions'),
         ...offered.versions
           .slice(0, 10)

@@ -11,18 +11,20 @@ export const revoke = command({
   examples: ['berth revoke grant_0123456789abcdef'],
   async run(context, { grant }) {
     const { adminApi } = await import('../../hub/admin-api.ts');
-    const { skillParams } = await import('../names.ts');
+    const { installedNow } = await import('../installed-name.ts');
+    const { reinstallCommand } = await import('../reinstall.ts');
+    const standing = (await context.hub(adminApi.grants, { query: {} })).find(({ id }) => id === grant);
+    const before = standing === undefined ? undefined : await installedNow(context, standing.skill);
     const taken = await context.hub(adminApi.revoke, { params: { id: grant } });
-    const { version, workspace } = await context.hub(adminApi.skill, { params: skillParams(taken.skill) });
     return {
       data: taken,
       notes: [
         taken.permission === 'resources'
           ? `${taken.skill} has to do with the limits that every skill has.`
-          : `${taken.skill} may no longer ${inPlace(taken.sentence, workspace).replace(/^It can /, '')}.`,
+          : `${taken.skill} may no longer ${inPlace(taken.sentence, before?.workspace).replace(/^It can /, '')}.`,
         'To undo that, it asks for the permission again, and you approve it.',
       ],
-      undo: `berth install ${taken.skill}@${version} --yes`,
+      ...(before === undefined ? {} : { undo: reinstallCommand(before) }),
     };
   },
 });

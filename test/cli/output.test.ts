@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { array, assert, constantFrom, oneof, property, string } from 'fast-check';
 import {
   ago,
+  clockTime,
   columns,
   EXIT_CODES,
   exitCodesHelp,
@@ -11,7 +12,10 @@ import {
   plain,
   plainDeep,
   show,
+  shortDigest,
+  shortKey,
   showError,
+  showText,
 } from '../../cli/output.ts';
 import { AppError, ERRORS } from '../../protocol/errors.ts';
 import { verifies } from '../support/verifies.ts';
@@ -91,6 +95,16 @@ describe('the answer of a command', () => {
     });
   });
 
+  it('does not say the same fault twice', async () => {
+    const at = screen(false);
+    const faults = [{ path: '(arguments)', problem: 'lack path' }];
+    showError(
+      at,
+      new AppError('arguments-invalid', { detail: 'read: (arguments) lack path', data: { faults } }),
+    );
+    expect((await at.read()).err.match(/lack path/g)).toHaveLength(1);
+  });
+
   it('lists every fault of a manifest for a person', async () => {
     const at = screen(false);
     const faults = [
@@ -167,6 +181,45 @@ describe('columns', () => {
 
   it('are tab-separated lines in a pipe, one row a line whatever the cells hold', () => {
     expect(columns({ terminal: false, paint: PAINT }, ['NAME', 'V'], [['a\nb\tc', '1']])).toBe('a b c\t1');
+  });
+});
+
+describe('a table with a width', () => {
+  it('is one line a row on a terminal, cut with an ellipsis, and whole in a pipe', () => {
+    const rows = [['1', 'a long sentence']];
+    expect(columns({ terminal: true, paint: PAINT }, ['N', 'WHAT'], rows, { width: 10 })).toBe(
+      'N  WHAT\n1  a long\u2026',
+    );
+    expect(columns({ terminal: false, paint: PAINT }, ['N', 'WHAT'], rows, { width: 10 })).toBe(
+      '1\ta long sentence',
+    );
+  });
+});
+
+describe('what only machines compare whole', () => {
+  it('is shortened for people', () => {
+    expect(shortDigest(`sha256:${'ab'.repeat(32)}`)).toBe('sha256:abababababab\u2026');
+    expect(shortKey('key:+wInIT5XKsFV6xQpBcDywZ+ow/QJKRA6PVxHjwrWjCg=')).toBe('key +wInIT5X\u2026');
+  });
+});
+
+describe('a text', () => {
+  it('such as help is in the envelope, too', verifies('cli.json'), async () => {
+    const at = screen(true);
+    expect(showText(at, 'Usage: …\n')).toBe(0);
+    expect(JSON.parse((await at.read()).out)).toEqual({
+      ok: true,
+      data: { text: 'Usage: …\n' },
+      warnings: [],
+    });
+  });
+});
+
+describe('a clock time', () => {
+  it('has the day only when it is another one', () => {
+    const now = new Date(2026, 0, 2, 12, 0, 0);
+    expect(clockTime(new Date(2026, 0, 2, 9, 5, 7).toISOString(), now.getTime())).toBe('09:05:07');
+    expect(clockTime(new Date(2025, 11, 31, 9, 5, 7).toISOString(), now.getTime())).toBe('2025-12-31 09:05');
   });
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { saveCredential } from '../../cli/credentials.ts';
 import { readSettings } from '../../cli/config.ts';
+import { waysToRun } from '../../cli/ways-to-run.ts';
 import { readRunFile } from '../../cli/servers.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { runCli } from '../support/run-cli.ts';
@@ -182,5 +183,51 @@ describe('keys', () => {
     await mkdir(join(home, 'keys'));
     const { code } = await runCli(['keys', 'create', '../outside'], { env: { BERTH_HOME: home } });
     expect(code).toBe(2);
+  });
+});
+
+describe('a fault of the file system', () => {
+  it('is said with its path and a remedy, and is no fault of ours', async () => {
+    const { code, stderr } = await runCli(['keys', 'create'], { env: { BERTH_HOME: '/dev/null/home' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('/dev/null/home');
+    expect(stderr).toContain('BERTH_HOME');
+  });
+});
+
+describe('what a command is given', () => {
+  it('is refused before anything is asked of a server when it cannot be right', async () => {
+    for (const [argv, words] of [
+      [['install', 'hello', '--yes'], 'full name'],
+      [['clients', 'add', 'x', '--expires', '0'], 'from 1 to 3650'],
+      [['search', 'x'.repeat(300)], '200 characters'],
+      [['publish', 'no-such-file.tgz', '--dry-run'], 'neither a folder nor an archive'],
+      [['list', '--hub', 'http://127.0.0.1:1'], '--hub'],
+    ] as const) {
+      const { code, stderr } = await runCli(argv, { env: { BERTH_HOME: '/nowhere' } });
+      expect([code, stderr]).toEqual([2, expect.stringContaining(words)]);
+    }
+  });
+
+  it('may ask for the version alone', async () => {
+    expect(await runCli(['--version'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^berth \d/),
+    });
+    expect(await runCli(['list', '--version'])).toMatchObject({ code: 0, stderr: '' });
+  });
+});
+
+describe('the first lines of up', () => {
+  it('lead another shell to this Berth and this home, when it would not find them', async () => {
+    const home = await tempFolder();
+    const settings = readSettings({ BERTH_HOME: home, PATH: '/nowhere' });
+    const [program, exported] = await waysToRun({ settings, home });
+    expect(program).toMatch(/^berth\(\) \{ node .*\/cli\/berth\.js "\$@"; \}$/);
+    expect(exported).toBe(`export BERTH_HOME=${home}`);
+    const { symlink } = await import('node:fs/promises');
+    await symlink(new URL('../../cli/berth.js', import.meta.url), join(home, 'berth'));
+    const usual = readSettings({ PATH: home });
+    expect(await waysToRun({ settings: usual, home: usual.home })).toEqual([]);
   });
 });

@@ -112,7 +112,7 @@ describe('an upgrade that wants more', () => {
         expect.objectContaining({ name: 'local.me/hello', version: '0.1.0', waiting: error.id }),
       );
 
-      const approved = await berth('approve', error.id);
+      const approved = await berth(...error.hint.split(' ').slice(1));
       expect(approved.data()).toMatchObject({ version: '0.2.0' });
       expect((await undo(approved)).data()).toMatchObject({ version: '0.1.0' });
       expect((await berth('deny', error.id)).code).toBe(8);
@@ -190,8 +190,8 @@ describe('the undo of', () => {
     expect((await berth('call', 'files', 'list')).code).not.toBe(0);
     const again = await undo(revoked);
     expect(again.code).toBe(5);
-    const { error } = again.json() as unknown as { error: { id: string } };
-    const approved = await berth('approve', error.id);
+    const { error } = again.json() as unknown as { error: { hint: string } };
+    const approved = await berth(...error.hint.split(' ').slice(1));
     expect((await berth('call', 'files', 'list')).code).toBe(0);
     // Only what was added goes again, not the skill.
     expect(approved.data()).toMatchObject({ undo: expect.stringMatching(/^berth revoke grant_\w+$/) });

@@ -1,6 +1,3 @@
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Envelope } from '../../cli/output.ts';
@@ -61,74 +58,6 @@ function resultOf(code: number, stdout: string, stderr: string): CliResult {
       const answer = json();
       if (!answer.ok) throw new Error(`the command failed: ${stdout}`);
       return answer.data;
-    },
-  };
-}
-
-const BERTH = new URL('../../cli/berth.js', import.meta.url).pathname;
-
-/** Runs the built `berth` as a process of its own. */
-export async function spawnCli(argv: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const child = spawnBerth(argv, options);
-  child.stdin.end(options.stdin ?? '');
-  const [out, err, [code]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'close') as Promise<[number | null]>,
-  ]);
-  return resultOf(code ?? -1, out, err);
-}
-
-function spawnBerth(argv: readonly string[], { env, cwd }: CliOptions): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [BERTH, ...argv], {
-    env: { PATH: process.env['PATH'] ?? '', ...env },
-    ...(cwd === undefined ? {} : { cwd }),
-  });
-}
-
-/** A whole Berth in a process of its own, on ports that were free. */
-export interface RunningBerth {
-  hub: string;
-  registry: string;
-  mcp: string;
-  pid: number;
-  /** Everything on its stderr so far. */
-  log(): string;
-  /** Sends SIGTERM and waits for its end; answers with the exit code. */
-  stop(): Promise<number | null>;
-  /** As the machine does when it loses power. */
-  kill(): Promise<void>;
-}
-
-/** Starts `berth up` in a home and waits for its first line. */
-export async function berthUp(home: string, env: Record<string, string> = {}): Promise<RunningBerth> {
-  const child = spawnBerth(['up', '--json', '--hub-port', '0', '--registry-port', '0'], {
-    env: { ...env, BERTH_HOME: home },
-  });
-  let log = '';
-  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')));
-  const ended = once(child, 'close') as Promise<[number | null]>;
-  const lines = createInterface({ input: child.stdout });
-  const first = await Promise.race([
-    once(lines, 'line') as Promise<[string]>,
-    ended.then(([code]) => {
-      throw new Error(`berth up ended with ${code}:\n${log}`);
-    }),
-  ]);
-  const { hub, registry, mcp } = JSON.parse(first[0]) as RunningBerth;
-  return {
-    hub,
-    registry,
-    mcp,
-    pid: child.pid ?? -1,
-    log: () => log,
-    async stop() {
-      child.kill('SIGTERM');
-      return (await ended)[0];
-    },
-    async kill() {
-      child.kill('SIGKILL');
-      await ended;
     },
   };
 }
