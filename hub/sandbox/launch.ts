@@ -12,6 +12,9 @@ import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
+/** What V8 reserves for machine code from Node 23 on, in a way that counts as data though it is not used. */
+const CODE_RESERVE_MB = 512;
+const FIRST_NODE_WITH_CODE_RESERVE = 23;
 /** The share of a skill's memory that V8's heap may have; the rest is buffers, code and stacks. */
 const NODE_HEAP_SHARE = 0.7;
 const MAX_OPEN_FILES = 1024;
@@ -49,7 +52,7 @@ export async function launch(
 ): Promise<SandboxedProcess> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
-  const launchers = await launchersOf(machine, standing, plan.limits);
+  const launchers = await launchersOf(machine, standing, plan);
   const granted = await Promise.all(plan.programs.map((name) => machine.programs.named(name)));
   const files = Object.entries({ ...PLAIN_FILES, ...plan.files });
   const folders = machine.has.bindDescriptor ? held.map(({ handle }) => handle.fd) : [];
@@ -145,10 +148,10 @@ async function programOf(
 async function launchersOf(
   machine: Machine,
   standing: Standing,
-  limits: SandboxPlan['limits'],
+  { limits, runtime }: Pick<SandboxPlan, 'limits' | 'runtime'>,
 ): Promise<Command> {
   const prlimit = await machine.programs.named('prlimit');
-  const dataBytes = (limits.memoryMb + STACK_RESERVE_MB) * 1024 * 1024;
+  const dataBytes = (limits.memoryMb + reservedMb(runtime.kind)) * 1024 * 1024;
   const processes = processLimit(machine, standing, limits.pids);
   const limiting = [
     prlimit.path,
@@ -166,6 +169,12 @@ async function launchersOf(
     ...['--bounding-set=-all', '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs', '--'],
   ];
   return { command: [...limiting, ...becoming], entries: [...prlimit.entries, ...setpriv.entries] };
+}
+
+/** What a runtime's limit on data has beyond its memory. Skills run on the Node that the hub runs on. */
+export function reservedMb(kind: SandboxPlan['runtime']['kind']): number {
+  const major = Number(process.versions.node.split('.')[0]);
+  return STACK_RESERVE_MB + (kind === 'node' && major >= FIRST_NODE_WITH_CODE_RESERVE ? CODE_RESERVE_MB : 0);
 }
 
 /** The kernel counts by account and user namespace, and does not bind the real root by it. */

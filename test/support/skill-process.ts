@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { Client, type CallToolResult } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { bundle } from '../../cli/bundle.ts';
+import { reservedMb } from '../../hub/sandbox/launch.ts';
 
 const SKILLS = new URL('../../skills/', import.meta.url).pathname;
 
@@ -54,7 +55,10 @@ export async function startSkill(
   args: readonly string[],
   limits: { readonly memoryMb?: number; readonly through?: readonly string[] } = {},
 ): Promise<SkillProcess> {
-  const limit = limits.memoryMb === undefined ? [] : ['prlimit', `--data=${limits.memoryMb * 1024 * 1024}`];
+  const limit =
+    limits.memoryMb === undefined
+      ? []
+      : ['prlimit', `--data=${(limits.memoryMb + reservedMb('node')) * 1024 * 1024}`];
   const [command = '', ...rest] = [
     ...(limits.through ?? []),
     ...limit,
