@@ -12,8 +12,12 @@ import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
-/** What V8 reserves for machine code from Node 23 on, in a way that counts as data though it is not used. */
-const CODE_RESERVE_MB = 512;
+/**
+ * What V8 reserves for machine code from Node 23 on, for each thread and in a way that counts as data though it is
+ * not used: here for the main thread and one worker. What is not reserved can be used as memory; where control
+ * groups bound the whole skill, that does not matter.
+ */
+const CODE_RESERVE_MB = 2 * 512;
 const FIRST_NODE_WITH_CODE_RESERVE = 23;
 /** The share of a skill's memory that V8's heap may have; the rest is buffers, code and stacks. */
 const NODE_HEAP_SHARE = 0.7;
