@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifies } from '../../support/verifies.ts';
 import { type Answer, type Attack, attackProgram } from './attack-program.ts';
 import { type Form, FORM_NAMES, openForm } from './forms.ts';
+import { reservedMb } from '../../../hub/sandbox/launch.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -104,7 +105,7 @@ describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
         .map(Number),
       0,
     );
-    expect(reached).toBeLessThanOrEqual(256 + 64);
+    expect(reached).toBeLessThanOrEqual(256 + reservedMb('node'));
   });
 
   it('may open a thousand files, and no more', verifies('sandbox.limits'), async () => {
