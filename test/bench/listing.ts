@@ -2,7 +2,7 @@ import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchHub } from './bench-hub.ts';
 import { load } from './load.ts';
-import { legacyClient, modernClient } from './mcp.ts';
+import { type BenchClient, legacyClient, modernClient } from './mcp.ts';
 import { table } from './table.ts';
 
 const SKILLS = 50;
@@ -11,9 +11,16 @@ const SKILLS = 50;
 export async function benchListing(hub: BenchHub, token: string): Promise<void> {
   const modern = modernClient(hub.mcp, token);
   const legacy = await legacyClient(hub.mcp, token);
-  const one = { modern: await load(1, () => modern.list()), legacy: await load(1, () => legacy.list()) };
+  const measure = async (tools: number) => {
+    const listing = (client: BenchClient) => async () => {
+      const listed = await client.list();
+      if (listed !== tools) throw new Error(`${listed} tools were listed instead of ${tools}`);
+    };
+    return { modern: await load(1, listing(modern)), legacy: await load(1, listing(legacy)) };
+  };
+  const one = await measure(1);
   for (let n = 1; n < SKILLS; n += 1) await installCopy(hub, `local.bench/echo-${n}`);
-  const many = { modern: await load(1, () => modern.list()), legacy: await load(1, () => legacy.list()) };
+  const many = await measure(SKILLS);
   modern.close();
   legacy.close();
   const rows = (['modern', 'legacy'] as const).flatMap((era) => [

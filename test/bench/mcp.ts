@@ -18,7 +18,8 @@ const ENVELOPE = {
 /** Sends requests and waits for their answers. */
 export interface BenchClient {
   call(tool: string, args: Record<string, unknown>): Promise<void>;
-  list(): Promise<void>;
+  /** How many tools were listed. */
+  list(): Promise<number>;
   close(): void;
 }
 
@@ -29,11 +30,11 @@ export function modernClient(mcp: string, token: string): BenchClient {
   const send = async (method: string, params: Record<string, unknown>, name?: string) => {
     const body = { jsonrpc: '2.0', id: (id += 1), method, params: { ...params, _meta: ENVELOPE } };
     const headers = { 'mcp-method': method, ...(name === undefined ? {} : { 'mcp-name': name }) };
-    refuseError((await http.post(body, headers)).text);
+    return answerOf((await http.post(body, headers)).text);
   };
   return {
-    call: (name, args) => send('tools/call', { name, arguments: args }, name),
-    list: () => send('tools/list', {}),
+    call: async (name, args) => void (await send('tools/call', { name, arguments: args }, name)),
+    list: async () => toolsIn(await send('tools/list', {})),
     close: http.close,
   };
 }
@@ -53,11 +54,11 @@ export async function legacyClient(mcp: string, token: string): Promise<BenchCli
   await http.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers);
   let id = 0;
   const send = async (method: string, params: Record<string, unknown>) => {
-    refuseError((await http.post({ jsonrpc: '2.0', id: (id += 1), method, params }, headers)).text);
+    return answerOf((await http.post({ jsonrpc: '2.0', id: (id += 1), method, params }, headers)).text);
   };
   return {
-    call: (name, args) => send('tools/call', { name, arguments: args }),
-    list: () => send('tools/list', {}),
+    call: async (name, args) => void (await send('tools/call', { name, arguments: args })),
+    list: async () => toolsIn(await send('tools/list', {})),
     close: http.close,
   };
 }
@@ -100,15 +101,21 @@ function pipeClient(input: Writable, output: Readable, close: () => void): Bench
     input.write(
       `${JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta: ENVELOPE } })}\n`,
     );
-    refuseError(await answer);
+    return answerOf(await answer);
   };
   return {
-    call: (name, given) => send('tools/call', { name, arguments: given }),
-    list: () => send('tools/list', {}),
+    call: async (name, given) => void (await send('tools/call', { name, arguments: given })),
+    list: async () => toolsIn(await send('tools/list', {})),
     close,
   };
 }
 
-function refuseError(text: string): void {
+/** The answer itself, unless it is a failure: a benchmark of refusals would look very fast. */
+function answerOf(text: string): string {
   if (text.includes('"error":{') || text.includes('"isError":true')) throw new Error(text.slice(0, 500));
+  return text;
+}
+
+function toolsIn(answer: string): number {
+  return answer.split('"inputSchema"').length - 1;
 }
