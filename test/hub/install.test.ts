@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { createKey } from '../../protocol/node/keys.ts';
+import { purlOf, signReceipt } from '../../protocol/provenance.ts';
+import { skillPackage } from '../support/skill-package.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { hubRig, type HubRig } from '../support/hub-rig.ts';
@@ -361,6 +363,47 @@ describe('a registry that lies', () => {
       expect(await callRoute(adminApi.skills, rig.admin)).toEqual([]);
     });
   }
+
+  it(
+    'in league with an author cannot pass one skill off as another',
+    verifies('install.lying-registry'),
+    async () => {
+      const author = createKey();
+      const registryKey = createKey();
+      const purl = purlOf(NAME, '1.0.0');
+      const mask = await skillPackage({
+        name: 'local.other/mask',
+        key: author,
+        state: (statement) =>
+          ({ ...statement, subject: [{ ...statement.subject[0], name: purl }] }) as typeof statement,
+      });
+      let genuine = '';
+      const rig = await hubRig({
+        registryUrl: (real) =>
+          liar(
+            real,
+            (path, body) => {
+              if (path.startsWith('/v1/registry'))
+                return json(body, (value) => (value.key = registryKey.record));
+              if (path.startsWith('/v1/keys')) return json(body, (value) => (value.keys = [author.record]));
+              if (path.startsWith('/v1/blobs')) return mask.archive;
+              return json(body, (value) => {
+                const { digest, bundle } = mask;
+                const { keyId: _, signature: __, ...unsigned } = value.receipt;
+                const signer = `key:${author.record.keyId}`;
+                const receipt = signReceipt({ ...unsigned, purl, digest, signer }, registryKey.privateKey);
+                Object.assign(value, { digest, bundle, signer, receipt });
+              });
+            },
+            (path) => (path.startsWith('/v1/blobs') ? `/v1/blobs/${genuine.replace(':', '/')}` : path),
+          ),
+      });
+      genuine = (await rig.publish(await skillFolder({ tools: hello }))).digest;
+      const error = await expectCode(rig.install(NAME, '*', {}), 'statement-mismatch');
+      expect(error.message).toContain('local.other/mask');
+      expect(await callRoute(adminApi.skills, rig.admin)).toEqual([]);
+    },
+  );
 
   it(
     'about its own key, after it was first seen, is refused',
