@@ -81,7 +81,7 @@ function revisionOf(
   return {
     tools: digest(view.tools),
     prompts: digest(view.prompts),
-    resources: digest([view.resources, view.resourceTemplates]),
+    resources: digest([view.resources, view.resourceTemplates, view.skills]),
   };
 }
 
@@ -91,7 +91,7 @@ function viewOrNothing(gateway: Gateway, principal: Principal, scope: Scope, log
     return gateway.view(principal, scope);
   } catch (error) {
     log.debug({ err: error }, 'nothing to see at this door any more');
-    return { tools: [], prompts: [], resources: [], resourceTemplates: [], completions: false };
+    return { tools: [], prompts: [], resources: [], resourceTemplates: [], skills: [], completions: false };
   }
 }
 

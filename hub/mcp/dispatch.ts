@@ -13,6 +13,7 @@ import { z } from 'zod';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
+import { isSkillsMethod, offersSkills, SKILLS_CAPABILITY, skillsAnswer } from './skills.ts';
 
 /** Who stands at which door, in which era. */
 export interface Visitor {
@@ -90,11 +91,13 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
       ? { resources: { listChanged: true } }
       : {}),
     ...(view.completions ? { completions: {} } : {}),
+    ...(all || view.skills.length > 0 ? SKILLS_CAPABILITY : {}),
   };
 }
 
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
+  if (isSkillsMethod(method)) return offersSkills(capabilities);
   const known = isList(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
@@ -118,6 +121,10 @@ export async function dispatch(
   try {
     if (isList(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (isSkillsMethod(method)) {
+      const view = gateway.view(visitor.principal, visitor.scope);
+      return cacheable(visitor, skillsAnswer(view, method, params), listTtlMs);
+    }
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
     const order = gatewayRequest(method, sent, context);
@@ -133,7 +140,7 @@ export async function dispatch(
 
 function list(
   view: GatewayView,
-  { era }: Visitor,
+  visitor: Visitor,
   method: keyof typeof LISTS,
   params: unknown,
   ttlMs: number,
@@ -141,7 +148,12 @@ function list(
   // Lists are given whole, so there is no cursor that could have come from here.
   if (parsed(listParams, params)?.cursor !== undefined) throw invalidParams('There is no such page.');
   const { field, of } = LISTS[method];
-  return { [field]: of(view), ...(era === 'modern' ? { ttlMs, cacheScope: 'private' } : {}) };
+  return cacheable(visitor, { [field]: of(view) }, ttlMs);
+}
+
+/** Older revisions know nothing of caching; what a principal sees is never shared. */
+function cacheable({ era }: Visitor, result: Record<string, unknown>, ttlMs: number): Result {
+  return era === 'modern' ? { ...result, ttlMs, cacheScope: 'private' } : result;
 }
 
 function gatewayRequest(

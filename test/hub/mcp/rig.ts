@@ -128,6 +128,7 @@ function viewOf(
     prompts: named('prompts'),
     resources: (first?.surface.resources ?? []).filter(seen),
     resourceTemplates: first?.surface.resourceTemplates ?? [],
+    skills: [],
     completions: true,
   };
 }
