@@ -154,6 +154,17 @@ export const REQUIREMENTS = {
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
+  // skills extension
+  'skills.entry': 'A skill is listed with the digests that were signed, its signer, version and permissions.',
+  'skills.served': 'A host of either era lists, gets and verifies every file of each approved skill.',
+  'skills.directories': 'The folders of a skill list what lies directly in them.',
+  'skills.bounds': 'A package that is no Agent Skill within the bounds of the extension is not shown as one.',
+  'skills.only-serving': 'Nothing of a quarantined or blocked skill is listed or read as a skill.',
+  'skills.no-impostor': 'No skill can offer anything under the skill:// URI of another, installed or not.',
+  'skills.files-rechecked': 'A file of a skill is read only while its bytes are the signed ones.',
+  'skills.recorded': 'Reading a skill is decided and on record, and starts nothing.',
+  'skills.inspector': 'The MCP Inspector verifies the listed skills in both eras.',
+
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
