@@ -1,10 +1,10 @@
-import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import type { Effect, Manifest } from '../protocol/manifest.ts';
 import { ofAtoms, type Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { AgentSkill } from '../protocol/skills-extension.ts';
 import { boundEffects, type Surface, toolEffects } from '../protocol/surface.ts';
+import { packageDirOf } from './paths.ts';
 import type { Capability } from './sandbox/sandbox.ts';
 import { agentSkills } from './skill-files.ts';
 import type { HubTables } from './store/schema.ts';
@@ -112,11 +112,6 @@ export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<
       return () => void listeners.delete(listener);
     },
   };
-}
-
-/** Where a version lies unpacked: one folder a digest. */
-export function packageDirOf(packagesDir: string, digest: string): string {
-  return join(packagesDir, digest.replace(':', '-'));
 }
 
 async function readSkills({

@@ -3,8 +3,7 @@ import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs
 import { dirname, join } from 'node:path';
 import type { ArchiveFile } from '../protocol/archive.ts';
 import { AppError } from '../protocol/errors.ts';
-import { packageDirOf } from './installed.ts';
-import type { HubPaths } from './paths.ts';
+import { type HubPaths, packageDirOf } from './paths.ts';
 
 /** Path in the package → sha256 hex of its bytes. */
 export type FileDigests = Readonly<Record<string, string>>;

@@ -45,7 +45,8 @@ export function placeOf(uri: string): { skill: string; path: string | undefined 
   const [, name = '', ...below] = pathname.replace(/\/$/, '').split('/').map(decoded);
   const skill = `${host}/${name ?? ''}`.toLowerCase();
   if (!nameSchema.safeParse(skill).success) return undefined;
-  const plain = search === '' && hash === '' && below.every((part) => part !== undefined && !part.includes('/'));
+  const plain =
+    search === '' && hash === '' && below.every((part) => part !== undefined && !part.includes('/'));
   return { skill, path: plain ? below.join('/') : undefined };
 }
 

@@ -66,21 +66,25 @@ describe('what a package has to be read', () => {
     expect(await readAgentSkill(await unpacked(contents))).toBeUndefined();
   });
 
-  it('is refused once a file was changed, exchanged or lost', verifies('skills.files-rechecked'), async () => {
-    const found = await unpacked({ 'SKILL.md': HEAD, 'a.md': 'a', 'b.md': 'b' });
-    const read = (path: string) => readSkillFile(found, path, `skill://${NAME}/${path}`);
-    expect(await read('a.md')).toMatchObject({ contents: [{ text: 'a' }] });
-    await writeFile(join(found.packageDir, 'a.md'), 'A');
-    await expectCode(read('a.md'), 'files-changed');
-    await writeFile(join(found.packageDir, 'a.md'), new Uint8Array(5 * 1024 * 1024));
-    await expectCode(read('a.md'), 'files-changed');
-    const elsewhere = await unpacked({ 'b.md': 'b' });
-    const linked = { ...found, packageDir: await tempFolder() };
-    await symlink(join(elsewhere.packageDir, 'b.md'), join(linked.packageDir, 'b.md'));
-    await expectCode(readSkillFile(linked, 'b.md', 'skill://x'), 'files-changed');
-    await expectCode(readSkillFile(linked, 'SKILL.md', 'skill://x'), 'files-changed');
-    expect(await readAgentSkill(found)).toBeUndefined();
-  });
+  it(
+    'is refused once a file was changed, exchanged or lost',
+    verifies('skills.files-rechecked'),
+    async () => {
+      const found = await unpacked({ 'SKILL.md': HEAD, 'a.md': 'a', 'b.md': 'b' });
+      const read = (path: string) => readSkillFile(found, path, `skill://${NAME}/${path}`);
+      expect(await read('a.md')).toMatchObject({ contents: [{ text: 'a' }] });
+      await writeFile(join(found.packageDir, 'a.md'), 'A');
+      await expectCode(read('a.md'), 'files-changed');
+      await writeFile(join(found.packageDir, 'a.md'), new Uint8Array(5 * 1024 * 1024));
+      await expectCode(read('a.md'), 'files-changed');
+      const elsewhere = await unpacked({ 'b.md': 'b' });
+      const linked = { ...found, packageDir: await tempFolder() };
+      await symlink(join(elsewhere.packageDir, 'b.md'), join(linked.packageDir, 'b.md'));
+      await expectCode(readSkillFile(linked, 'b.md', 'skill://x'), 'files-changed');
+      await expectCode(readSkillFile(linked, 'SKILL.md', 'skill://x'), 'files-changed');
+      expect(await readAgentSkill(found)).toBeUndefined();
+    },
+  );
 });
 
 describe('the catalog', () => {
@@ -97,7 +101,10 @@ describe('the catalog', () => {
   const SKILL_URI = `skill://${NAME}/SKILL.md`;
 
   it('shows skills that serve, and no others', verifies('skills.only-serving'), () => {
-    const uris = (skill: typeof echo) => buildCatalog([skill]).view(ALL).skills.map(({ uri }) => uri);
+    const uris = (skill: typeof echo) =>
+      buildCatalog([skill])
+        .view(ALL)
+        .skills.map(({ uri }) => uri);
     expect(uris(echo)).toEqual([SKILL_URI]);
     for (const hidden of [
       { ...echo, quarantine: [] },

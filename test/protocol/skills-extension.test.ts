@@ -50,7 +50,7 @@ describe('the entry of a skill', () => {
         'dev.berth/package': `sha256:${'e'.repeat(64)}`,
       },
     });
-    expect(JSON.stringify(entry._meta['dev.berth/permissions'])).toContain('It cannot reach the network');
+    expect(JSON.stringify(entry)).toContain('It cannot reach the network');
   });
 
   it('shows its SKILL.md as a resource that is named and described by the front matter', () => {
@@ -84,7 +84,14 @@ describe('a folder of a skill', () => {
   });
 
   it('is none where there is a file, nothing, or another skill', () => {
-    for (const uri of [`${ROOT}/SKILL.md`, `${ROOT}/doc`, `${ROOT}/docs?x`, 'skill://com.acme', 'x://y/z', 'x'])
+    for (const uri of [
+      `${ROOT}/SKILL.md`,
+      `${ROOT}/doc`,
+      `${ROOT}/docs?x`,
+      'skill://com.acme',
+      'x://y/z',
+      'x',
+    ])
       expect(childrenAt([entry], uri), uri).toBeUndefined();
   });
 });
@@ -130,7 +137,9 @@ describe('the files of a package', () => {
 
   it('are text only where that loses no byte', () => {
     const sent = (path: string, bytes: Uint8Array) => contentsOf('skill://x', path, bytes)['contents'];
-    expect(sent('a.md', Buffer.from('\uFEFFé'))).toMatchObject([{ mimeType: 'text/markdown', text: '\uFEFFé' }]);
+    expect(sent('a.md', Buffer.from('\uFEFFé'))).toMatchObject([
+      { mimeType: 'text/markdown', text: '\uFEFFé' },
+    ]);
     expect(sent('a.md', Buffer.from([0xff]))).toMatchObject([{ mimeType: 'text/markdown', blob: '/w==' }]);
     expect(sent('a.png', Buffer.from('x'))).toMatchObject([{ blob: 'eA==' }]);
   });

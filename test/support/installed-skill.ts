@@ -13,7 +13,12 @@ export function installedSkill(
     manifest?: Record<string, unknown>;
     surface?: Partial<Record<keyof Surface, unknown>>;
     answers?: Record<string, Answer>;
-  } & Partial<Pick<InstalledSkill, 'quarantine' | 'blocked' | 'installedAt' | 'epoch' | 'digest' | 'files' | 'agentSkill'>> = {},
+  } & Partial<
+    Pick<
+      InstalledSkill,
+      'quarantine' | 'blocked' | 'installedAt' | 'epoch' | 'digest' | 'files' | 'agentSkill'
+    >
+  > = {},
 ): InstalledSkill {
   const name = given.name ?? 'local.test/echo';
   const manifest: Manifest = parseManifest(

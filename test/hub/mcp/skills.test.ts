@@ -17,7 +17,10 @@ const SUBJECT = 'skill://local.test/subject';
 /** A skill with a program, its instructions and a text beside them. */
 async function documentedSkill(): Promise<string> {
   const folder = await skillFolder({ tools: { hello: { code: `return 'hello'` } } });
-  await writeFile(join(folder, 'SKILL.md'), '---\nname: subject\ndescription: Says hello.\n---\nCall hello.\n');
+  await writeFile(
+    join(folder, 'SKILL.md'),
+    '---\nname: subject\ndescription: Says hello.\n---\nCall hello.\n',
+  );
   await mkdir(join(folder, 'docs'));
   await writeFile(join(folder, 'docs', 'when.md'), 'When somebody comes in.\n');
   const manifest = JSON.parse(await readFile(join(folder, 'skill.json'), 'utf8')) as object;
@@ -47,48 +50,54 @@ describe.each([
   ['modern', { pin: '2026-07-28' }],
   ['legacy', 'legacy'],
 ] as const)('a host of the %s era', (era, mode) => {
-  it('lists, gets and reads skills, and every byte is the signed one', verifies('skills.served'), async () => {
-    const rig = await rigWithSkills();
-    const { client, skills } = await connect(rig.hub.mcp, rig.token, mode);
-    expect([skills.supported, skills.directoryRead]).toEqual([true, true]);
+  it(
+    'lists, gets and reads skills, and every byte is the signed one',
+    verifies('skills.served'),
+    async () => {
+      const rig = await rigWithSkills();
+      const { client, skills } = await connect(rig.hub.mcp, rig.token, mode);
+      expect([skills.supported, skills.directoryRead]).toEqual([true, true]);
 
-    const listing = await skills.list();
-    expect(listing.skills.map(({ uri }) => uri)).toEqual([`${REVIEW}/SKILL.md`, `${SUBJECT}/SKILL.md`]);
-    expect([listing.ttlMs, listing.cacheScope]).toEqual(
-      era === 'modern' ? [5000, 'private'] : [undefined, undefined],
-    );
-    for (const entry of listing.skills) {
-      const { skill } = await skills.get(entry.uri);
-      expect(skill).toEqual(entry);
-      expect(skill._meta).toMatchObject({
-        'dev.berth/signer': expect.stringMatching(/^key:/),
-        'dev.berth/version': '1.0.0',
-        'dev.berth/package': expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
-        'dev.berth/permissions': { cannot: expect.arrayContaining(['It cannot reach the network']) },
+      const listing = await skills.list();
+      expect(listing.skills.map(({ uri }) => uri)).toEqual([`${REVIEW}/SKILL.md`, `${SUBJECT}/SKILL.md`]);
+      expect([listing.ttlMs, listing.cacheScope]).toEqual(
+        era === 'modern' ? [5000, 'private'] : [undefined, undefined],
+      );
+      for (const entry of listing.skills) {
+        const { skill } = await skills.get(entry.uri);
+        expect(skill).toEqual(entry);
+        const { _meta: meta } = skill;
+        expect(meta).toMatchObject({
+          'dev.berth/signer': expect.stringMatching(/^key:/),
+          'dev.berth/version': '1.0.0',
+          'dev.berth/package': expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+          'dev.berth/permissions': { cannot: expect.arrayContaining(['It cannot reach the network']) },
+        });
+        if (skill.resources === 'dynamic') throw new Error('the files have no digests');
+        for (const { uri } of skill.resources)
+          expect(await skills.read(skill, uri), uri).toMatchObject({ verified: true });
+      }
+      const [first] = listing.skills;
+      const source = await readFile(join(review, 'SKILL.md'));
+      expect(first?.resources).toContainEqual({
+        uri: `${REVIEW}/SKILL.md`,
+        digest: `sha256:${createHash('sha256').update(source).digest('hex')}`,
+        size: source.length,
       });
-      if (skill.resources === 'dynamic') throw new Error('the files have no digests');
-      for (const { uri } of skill.resources)
-        expect(await skills.read(skill, uri), uri).toMatchObject({ verified: true });
-    }
-    const [first] = listing.skills;
-    const source = await readFile(join(review, 'SKILL.md'));
-    expect(first?.resources).toContainEqual({
-      uri: `${REVIEW}/SKILL.md`,
-      digest: `sha256:${createHash('sha256').update(source).digest('hex')}`,
-      size: source.length,
-    });
 
-    const names = async (uri: string) => (await skills.readDirectory(uri)).resources.map(({ name }) => name);
-    expect(await names(REVIEW)).toEqual(['README.md', 'SKILL.md', 'references']);
-    expect(await names(`${SUBJECT}/docs`)).toEqual(['when.md']);
-    for (const uri of [`${REVIEW}/SKILL.md`, `${REVIEW}/none`, 'skill://local.test/other', 'x'])
-      await expect(skills.readDirectory(uri), uri).rejects.toMatchObject({ code: -32_602 });
-    for (const uri of ['skill://local.test/other/SKILL.md', `${REVIEW}/references/tests.md`, REVIEW])
-      await expect(skills.get(uri), uri).rejects.toMatchObject({ code: -32_602 });
-    for (const uri of [REVIEW, `${SUBJECT}/skill.json`, `${SUBJECT}/server/index.mjs`])
-      await expect(client.readResource({ uri }), uri).rejects.toMatchObject({ code: -32_602 });
-    await expect(skills.list({ cursor: 'x' })).rejects.toMatchObject({ code: -32_602 });
-  });
+      const names = async (uri: string) =>
+        (await skills.readDirectory(uri)).resources.map(({ name }) => name);
+      expect(await names(REVIEW)).toEqual(['README.md', 'SKILL.md', 'references']);
+      expect(await names(`${SUBJECT}/docs`)).toEqual(['when.md']);
+      for (const uri of [`${REVIEW}/SKILL.md`, `${REVIEW}/none`, 'skill://local.test/other', 'x'])
+        await expect(skills.readDirectory(uri), uri).rejects.toMatchObject({ code: -32_602 });
+      for (const uri of ['skill://local.test/other/SKILL.md', `${REVIEW}/references/tests.md`, REVIEW])
+        await expect(skills.get(uri), uri).rejects.toMatchObject({ code: -32_602 });
+      for (const uri of [REVIEW, `${SUBJECT}/skill.json`, `${SUBJECT}/server/index.mjs`])
+        await expect(client.readResource({ uri }), uri).rejects.toMatchObject({ code: -32_602 });
+      await expect(skills.list({ cursor: 'x' })).rejects.toMatchObject({ code: -32_602 });
+    },
+  );
 
   it('finds the same at the door of one skill, and no extension where there is no SKILL.md', async () => {
     const rig = await rigWithSkills();
@@ -99,8 +108,12 @@ describe.each([
     const { client, skills } = await door('local.test/subject');
     const { skills: entries } = await skills.list();
     expect(entries.map(({ uri }) => uri)).toEqual([`${SUBJECT}/SKILL.md`]);
-    expect(await skills.read(entries[0]!, 'docs/when.md')).toMatchObject({ text: 'When somebody comes in.\n' });
-    expect((await client.listResources()).resources).toMatchObject([{ name: 'subject', mimeType: 'text/markdown' }]);
+    expect(await skills.read(entries[0]!, 'docs/when.md')).toMatchObject({
+      text: 'When somebody comes in.\n',
+    });
+    expect((await client.listResources()).resources).toMatchObject([
+      { name: 'subject', mimeType: 'text/markdown' },
+    ]);
     await expect(client.readResource({ uri: `${REVIEW}/SKILL.md` })).rejects.toMatchObject({ code: -32_602 });
 
     const mute = await door('local.test/mute');
@@ -123,8 +136,8 @@ describe('reading a skill', () => {
   it('is refused when the installed file was changed', verifies('skills.files-rechecked'), async () => {
     const rig = await rigWithSkills();
     const { client, skills } = await connect(rig.hub.mcp, rig.token, { pin: '2026-07-28' });
-    const { skill } = await skills.get(`${SUBJECT}/SKILL.md`);
-    const folder = String(skill._meta?.['dev.berth/package']).replace(':', '-');
+    const { _meta: meta } = (await skills.get(`${SUBJECT}/SKILL.md`)).skill;
+    const folder = String(meta?.['dev.berth/package']).replace(':', '-');
     const file = join(rig.home, 'hub', 'packages', folder, 'docs', 'when.md');
     await writeFile(file, 'Whenever you like.\n');
     await expect(client.readResource({ uri: `${SUBJECT}/docs/when.md` })).rejects.toMatchObject({
@@ -140,8 +153,14 @@ describe('reading a skill', () => {
   it('ends with the approval of the skill', async () => {
     const rig = await rigWithSkills();
     const { client, skills } = await connect(rig.hub.mcp, rig.token, 'legacy');
-    await callRoute(adminApi.remove, { ...rig.admin, params: { namespace: 'local.test', name: 'subject' } });
+    await callRoute(adminApi.removeSkill, {
+      ...rig.admin,
+      params: { namespace: 'local.test', name: 'subject' },
+      query: {},
+    });
     expect((await skills.list()).skills.map(({ uri }) => uri)).toEqual([`${REVIEW}/SKILL.md`]);
-    await expect(client.readResource({ uri: `${SUBJECT}/SKILL.md` })).rejects.toMatchObject({ code: -32_602 });
+    await expect(client.readResource({ uri: `${SUBJECT}/SKILL.md` })).rejects.toMatchObject({
+      code: -32_602,
+    });
   });
 });
