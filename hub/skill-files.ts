@@ -24,7 +24,7 @@ interface UnpackedPackage {
 
 /** What the installed packages hold for reading, by digest of the package; each is read from disk once. */
 export function agentSkills() {
-  const known = new Map<string, AgentSkill>();
+  const known = new Map<string, AgentSkill | undefined>();
   return {
     /** Undefined for a package that is no Agent Skill, and for one that `load` has not read yet. */
     of: (digest: string): AgentSkill | undefined => known.get(digest),
@@ -34,8 +34,12 @@ export function agentSkills() {
       for (const digest of known.keys()) if (!present.has(digest)) known.delete(digest);
       for (const found of packages) {
         if (known.has(found.digest)) continue;
-        const read = await readAgentSkill(found);
-        if (read !== undefined) known.set(found.digest, read);
+        try {
+          known.set(found.digest, await readAgentSkill(found));
+        } catch (error) {
+          // What cannot be read is not shown either; it may have been put right by the next time.
+          if (!(error instanceof AppError)) throw error;
+        }
       }
     },
   };
@@ -43,7 +47,8 @@ export function agentSkills() {
 
 /**
  * Reads what a package has to be read, if it has a SKILL.md named as the skill and keeps the bounds of the Skills
- * extension. Changed files make it none: what cannot be read is not shown either.
+ * extension.
+ * @throws AppError `files-changed`.
  */
 export async function readAgentSkill({
   name,
@@ -68,7 +73,7 @@ export async function readAgentSkill({
     const { frontmatter } = await skillEntry(name, { [SKILL_FILE]: instructions ?? '' });
     return JSON.stringify(frontmatter).length > MAX_FRONT_MATTER_BYTES ? undefined : { frontmatter, sizes };
   } catch (error) {
-    if (error instanceof AppError || error instanceof SkillCatalogError) return undefined;
+    if (error instanceof SkillCatalogError) return undefined;
     throw error;
   }
 }

@@ -40,10 +40,10 @@ export function fileUri(skill: string, path: string): string {
  */
 export function placeOf(uri: string): { skill: string; path: string | undefined } | undefined {
   if (!URL.canParse(uri)) return undefined;
-  const { protocol, host, pathname, search, hash } = new URL(uri);
+  const { protocol, hostname, pathname, search, hash } = new URL(uri);
   if (protocol !== 'skill:') return undefined;
   const [, name = '', ...below] = pathname.replace(/\/$/, '').split('/').map(decoded);
-  const skill = `${host}/${name ?? ''}`.toLowerCase();
+  const skill = `${decoded(hostname) ?? ''}/${name ?? ''}`.toLowerCase();
   if (!nameSchema.safeParse(skill).success) return undefined;
   const plain =
     search === '' && hash === '' && below.every((part) => part !== undefined && !part.includes('/'));

@@ -108,6 +108,7 @@ describe('a skill:// URI', () => {
       'skill://COM.acme/weather/x/../SKILL.md',
       'skill://com.acme/other/../weather/SKILL.md',
       'skill://com.acme/%77eather/SKILL.md',
+      'skill://ada@com%2Eacme:443/weather/SKILL.md',
     ])
       expect(placeOf(uri), uri).toEqual({ skill: 'com.acme/weather', path: 'SKILL.md' });
     expect(placeOf('skill://com.acme/weather/a%2Fb')).toEqual({ skill: 'com.acme/weather', path: undefined });
