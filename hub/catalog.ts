@@ -190,6 +190,7 @@ function expose(
       completions: skills.some(
         (skill) => isServing(skill) && skill.surface.capabilities.completions === true,
       ),
+      logging: skills.some((skill) => isServing(skill) && skill.surface.capabilities.logging === true),
     },
     tools,
     prompts,

@@ -104,6 +104,7 @@ export async function startHub(
     paths,
     clock,
   };
+  let ownHosts: readonly string[] = [];
   const gateway = createGateway({
     installed,
     argumentChecks: argumentChecks(),
@@ -112,12 +113,12 @@ export async function startHub(
     perform: launcher({ runner, driver, secrets, paths, audit, environment }),
     secretsOf: (skill) => secrets.of(skill),
     clock,
+    ownHosts: () => ownHosts,
     newCallId: () => `call_${randomUUID()}`,
     log,
   });
 
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
-  let ownHosts: readonly string[] = [];
   const endpoint = createMcpEndpoint({
     gateway,
     authenticate: (token) => clients.authenticate(token),

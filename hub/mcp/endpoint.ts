@@ -10,9 +10,10 @@ import type { Gateway, Principal } from './gateway.ts';
 import { type Authenticate, type BodyLimits, readJson, refuseForeign, scopeOf, signIn } from './guards.ts';
 import { createLegacyDoor, type SessionLimits } from './legacy.ts';
 import { createModernDoor, type Door } from './modern.ts';
+import { createParkedCalls, type ParkingLimits } from './parked.ts';
 
 /** Bounds of the endpoint. */
-export interface EndpointLimits extends BodyLimits, SessionLimits {
+export interface EndpointLimits extends BodyLimits, SessionLimits, ParkingLimits {
   /** `subscriptions/listen` streams of one client at one door. */
   subscriptionsPerClient: number;
   /** Requests of one client that are being answered, open streams included. */
@@ -30,6 +31,8 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
   subscriptionsPerClient: 32,
   requestsPerClient: 512,
   listTtlMs: 5_000,
+  answerTtlMs: 10 * 60_000,
+  parkedPerClient: 64,
 };
 
 export interface EndpointParts {
@@ -66,7 +69,17 @@ export function createMcpEndpoint({
   const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
   const { gateway, serverInfo } = parts;
   const notices = createChangeNotices({ gateway, log });
-  const shared = { ...limits, gateway, serverInfo, notices, log, clock, newRequestId: () => randomUUID() };
+  const parked = createParkedCalls({ ...limits, clock });
+  const shared = {
+    ...limits,
+    gateway,
+    serverInfo,
+    notices,
+    parked,
+    log,
+    clock,
+    newRequestId: () => randomUUID(),
+  };
   const modern = createModernDoor(shared);
   const legacy = createLegacyDoor(shared);
   const inHand = new Map<string, number>();
@@ -122,10 +135,12 @@ export function createMcpEndpoint({
       }
     },
     async end(client) {
+      parked.end(client);
       await Promise.all([modern.end(client), legacy.end(client)]);
     },
     async close() {
       notices.close();
+      parked.close();
       await Promise.all([modern.close(), legacy.close()]);
     },
   };

@@ -1,4 +1,5 @@
 import type { Principal } from '../../protocol/policy.ts';
+import type { CallingClient } from '../questions.ts';
 
 export type { Principal };
 
@@ -31,6 +32,8 @@ export interface GatewayView {
   resourceTemplates: readonly Record<string, unknown>[];
   /** Whether any skill in view completes arguments. */
   completions: boolean;
+  /** Whether any skill in view has log messages to send. */
+  logging: boolean;
 }
 
 export interface GatewayRequest {
@@ -41,4 +44,6 @@ export interface GatewayRequest {
   signal: AbortSignal;
   /** Set when the client asked for progress. */
   onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
+  /** Whom the skill may turn to meanwhile, where the client can be asked or wants to hear its log. */
+  client?: CallingClient | undefined;
 }

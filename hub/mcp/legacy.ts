@@ -5,7 +5,7 @@ import { isInitializeRequest, Server } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
 import { audienceKey, type ListKind } from './changes.ts';
-import { capabilitiesOf, dispatch } from './dispatch.ts';
+import { capabilitiesOf, dispatch, type Visitor } from './dispatch.ts';
 import { refuse } from './errors.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
 
@@ -58,9 +58,17 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     const owner = audienceKey(principal, scope);
     makeRoom(owner);
     const view = parts.gateway.view(principal, scope);
-    const server = new Server(parts.serverInfo, {
-      capabilities: capabilitiesOf(view, scope),
-      ...(view.instructions === undefined ? {} : { instructions: view.instructions }),
+    const server = new Server(
+      parts.serverInfo,
+      view.instructions === undefined ? {} : { instructions: view.instructions },
+    );
+    // Not in the constructor: there, the SDK adds handlers of its own for whatever is declared.
+    server.registerCapabilities(capabilitiesOf(view, scope));
+    const visitor: Visitor = { principal, scope, era: 'legacy', session: {} };
+    // Over the SDK's own, which keeps the level to itself.
+    server.setRequestHandler('logging/setLevel', ({ params }) => {
+      visitor.session.logLevel = params.level;
+      return {};
     });
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
@@ -81,7 +89,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
         once: true,
       });
-      return dispatch(parts, { principal, scope, era: 'legacy' }, server, message, context);
+      return dispatch(parts, visitor, server, message, context);
     };
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
     server.onerror = (error) => log.debug({ err: error }, 'MCP session');

@@ -13,7 +13,7 @@ import type { Gateway, GatewayView, Principal, Scope } from '../../../hub/mcp/ga
 import type { RunnableSkill } from '../../../hub/runner/runner.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import type { Surface } from '../../../protocol/surface.ts';
-import { runnable } from '../../support/fixture-skills.ts';
+import { type Fixture, runnable } from '../../support/fixture-skills.ts';
 import { runnerRig } from '../runner/rig.ts';
 
 /** Tokens of the test's clients. */
@@ -39,12 +39,18 @@ export async function endpointRig(
     clock = systemClock,
     limits = {},
     request: fails,
-  }: { clock?: Clock; limits?: Partial<EndpointLimits>; request?: Gateway['request'] } = {},
+    fixtures = { modern: 'modern', legacy: 'legacy' },
+  }: {
+    clock?: Clock;
+    limits?: Partial<EndpointLimits>;
+    request?: Gateway['request'];
+    fixtures?: { modern: Fixture; legacy: Fixture };
+  } = {},
 ) {
   const { runner, said, log, lines } = runnerRig();
   const skills = new Map([
-    ['modern', runnable('modern', surfaces.modern)],
-    ['legacy', runnable('legacy', surfaces.legacy)],
+    ['modern', runnable(fixtures.modern, surfaces.modern)],
+    ['legacy', runnable(fixtures.legacy, surfaces.legacy)],
   ]);
   const hidden = new Map<string, Set<string>>();
   const listeners = new Set<() => void>();
@@ -129,6 +135,7 @@ function viewOf(
     resources: (first?.surface.resources ?? []).filter(seen),
     resourceTemplates: first?.surface.resourceTemplates ?? [],
     completions: true,
+    logging: true,
   };
 }
 
