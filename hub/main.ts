@@ -12,7 +12,7 @@ import { type Client, openClients } from './clients.ts';
 import { systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
 import { createGateway } from './gateway.ts';
-import { mountHub } from './http.ts';
+import { mcpFirst, mountHub } from './http.ts';
 import type { InstallParts } from './install.ts';
 import { openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
@@ -128,8 +128,8 @@ export async function startHub(
   });
   await recordStart(db, audit);
   const app = createApp({ log, names });
-  mountHub(app, { endpoint, ready: () => audit.head().records > 0 });
-  const open = await listen(app, { host: config.host, port: config.port });
+  mountHub(app, { ready: () => audit.head().records > 0 });
+  const open = await listen(app, { host: config.host, port: config.port }, mcpFirst(endpoint));
   const mcp = `${open.url}/mcp`;
   const { port } = new URL(open.url);
   ownHosts = [

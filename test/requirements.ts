@@ -251,6 +251,9 @@ export const REQUIREMENTS = {
     'The same publication answers the same receipt; other bytes under a version are refused.',
   'cli.first-party': 'Berth’s own skills are there after the first start and work.',
 
+  'mcp.one-behaviour': 'What the fast lane answers is what the SDK answers, for whatever request.',
+  'call.exact-values':
+    'A request whose numbers or strings parsing would change is refused; what was decided on is what is sent.',
   'mcp.asks':
     'Forms, sampling and roots reach the caller of a skill mid-call between every pair of protocol eras.',
   'mcp.asks-apart': 'What one caller answers never reaches the call of another.',

@@ -98,6 +98,7 @@ function viewOrNothing(gateway: Gateway, principal: Principal, scope: Scope, log
       resourceTemplates: [],
       completions: false,
       logging: false,
+      asking: new Set(),
     };
   }
 }

@@ -26,6 +26,7 @@ import {
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
 import type { Listener, ParkedCalls } from './parked.ts';
+import { withAgent } from './principal.ts';
 
 /** Who stands at which door, in which era. */
 export interface Visitor {
@@ -56,7 +57,8 @@ const reference = z.union([
   z.object({ type: z.literal('ref/resource'), uri }),
 ]);
 
-const LISTS = {
+/** The lists of which MCP has one for each kind of thing. */
+export const LISTS = {
   'tools/list': { capability: 'tools', field: 'tools', of: (view: GatewayView) => view.tools },
   'prompts/list': { capability: 'prompts', field: 'prompts', of: (view: GatewayView) => view.prompts },
   'resources/list': {
@@ -70,6 +72,8 @@ const LISTS = {
     of: (view: GatewayView) => view.resourceTemplates,
   },
 } as const;
+
+export type ListMethod = keyof typeof LISTS;
 
 /** What goes to a skill is what these schemas let through, and nothing beside it. */
 const REQUESTS = {
@@ -110,13 +114,13 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
       ? { resources: { listChanged: true } }
       : {}),
     ...(view.completions ? { completions: {} } : {}),
-    ...(view.logging ? { logging: {} } : {}),
+    ...(all || view.logging ? { logging: {} } : {}),
   };
 }
 
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
-  const known = isList(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
+  const known = isListMethod(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
 
@@ -138,7 +142,7 @@ export async function dispatch(
   if (!serves(server.getCapabilities(), method))
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
   try {
-    if (isList(method))
+    if (isListMethod(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
@@ -156,7 +160,7 @@ export async function dispatch(
 function list(
   view: GatewayView,
   { era }: Visitor,
-  method: keyof typeof LISTS,
+  method: ListMethod,
   params: unknown,
   ttlMs: number,
 ): Result {
@@ -181,7 +185,7 @@ async function carried(
   }: { method: GatewayRequest['method']; params: Record<string, unknown>; context: ServerContext },
 ): Promise<Result> {
   const { mcpReq } = context;
-  const principal = withAgent(visitor.principal, server, context);
+  const principal = withAgent(visitor.principal, agentOf(server, context));
   const { scope } = visitor;
   const listener = listenerOf(context);
   const order = { method, params, signal: mcpReq.signal, ...listener };
@@ -282,14 +286,10 @@ function askNobody(): Promise<never> {
   );
 }
 
-/** For display only: what the client calls itself. */
-function withAgent(principal: Principal, server: Server, { mcpReq }: ServerContext): Principal {
-  if (principal.agent !== undefined) return principal;
+/** What the client calls itself, in this request or at the start of its session. */
+function agentOf(server: Server, { mcpReq }: ServerContext): unknown {
   const envelope = mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
-  const agent = (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
-  return typeof agent === 'string'
-    ? { ...principal, agent: agent.replaceAll(/[^\x20-\x7e]/g, ' ').slice(0, 100) }
-    : principal;
+  return (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
 }
 
 /** The result in the form that the visitor's era has for it: older revisions know only objects as structured content. */
@@ -326,7 +326,8 @@ function invalidParams(message: string): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message.slice(0, 500));
 }
 
-function isList(method: string): method is keyof typeof LISTS {
+/** Whether a method lists things. */
+export function isListMethod(method: string): method is ListMethod {
   return Object.hasOwn(LISTS, method);
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { createChangeNotices } from './changes.ts';
 import { refuse } from './errors.ts';
+import { createFastLane } from './fast-lane.ts';
 import type { Gateway, Principal } from './gateway.ts';
 import { type Authenticate, type BodyLimits, readJson, refuseForeign, scopeOf, signIn } from './guards.ts';
 import { createLegacyDoor, type SessionLimits } from './legacy.ts';
@@ -43,6 +44,8 @@ export interface EndpointParts {
   ownHosts: () => readonly string[];
   log: Logger;
   clock?: Clock;
+  /** Off, everything takes the SDK’s way: the answers must be the same, which tests compare. */
+  fastLane?: boolean;
   limits?: Partial<EndpointLimits>;
 }
 
@@ -64,6 +67,7 @@ export function createMcpEndpoint({
   ownHosts,
   log,
   clock = systemClock,
+  fastLane = true,
   ...parts
 }: EndpointParts): McpEndpoint {
   const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
@@ -82,6 +86,7 @@ export function createMcpEndpoint({
   };
   const modern = createModernDoor(shared);
   const legacy = createLegacyDoor(shared);
+  const lane = fastLane ? createFastLane(shared) : undefined;
   const inHand = new Map<string, number>();
 
   async function admit(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -94,7 +99,11 @@ export function createMcpEndpoint({
     const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
     // A body can take minutes to come, and a token can be removed or expire in that time.
     const principal = await signIn(request, authenticate);
-    await doorFor(request, body).serve({ principal, scope, request, response, body });
+    const admitted = { principal, scope, request, response, body };
+    if (lane !== undefined && request.method === 'POST') {
+      if (await lane(admitted, legacy.sessionOf(admitted))) return;
+    }
+    await doorFor(request, body).serve(admitted);
   }
 
   /** @throws AppError `rate-limited` when the client has too much going on already. */

@@ -34,6 +34,8 @@ export interface GatewayView {
   completions: boolean;
   /** Whether any skill in view has log messages to send. */
   logging: boolean;
+  /** Names of the tools whose skills may turn to the client during a call. */
+  asking: ReadonlySet<string>;
 }
 
 export interface GatewayRequest {

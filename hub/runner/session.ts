@@ -134,7 +134,11 @@ function legacyExchange(peer: Peer, declared: Readonly<Record<string, unknown>>)
       // A skill that does not take the level still does its work.
       await peer.request({ method: 'logging/setLevel', params: { level }, timeoutMs }).catch(() => undefined);
     }
-    return peer.request(request);
+    const result = await peer.request(request);
+    if (!('resultType' in result)) return result;
+    // These revisions have no kinds of results; one that claims to be of a kind must not pass for it later.
+    const { resultType: _claimed, ...plain } = result;
+    return plain;
   };
 }
 

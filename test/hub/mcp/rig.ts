@@ -40,11 +40,13 @@ export async function endpointRig(
     limits = {},
     request: fails,
     fixtures = { modern: 'modern', legacy: 'legacy' },
+    fastLane = process.env['BERTH_TEST_FAST_LANE'] !== 'off',
   }: {
     clock?: Clock;
     limits?: Partial<EndpointLimits>;
     request?: Gateway['request'];
     fixtures?: { modern: Fixture; legacy: Fixture };
+    fastLane?: boolean;
   } = {},
 ) {
   const { runner, said, log, lines } = runnerRig();
@@ -81,6 +83,7 @@ export async function endpointRig(
     log,
     clock,
     limits,
+    fastLane,
   });
   const server = createServer((incoming, response) => void endpoint.handle(incoming, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -136,6 +139,11 @@ function viewOf(
     resourceTemplates: first?.surface.resourceTemplates ?? [],
     completions: true,
     logging: true,
+    asking: new Set(
+      shown.some(([, { mayAsk }]) => Object.keys(mayAsk).length > 0)
+        ? named('tools').map(({ name }) => name)
+        : [],
+    ),
   };
 }
 
