@@ -154,6 +154,7 @@ function expose(
   const prompts = new Map<string, Named>();
   const resources = new Map<string, InstalledSkill>();
   const templates: ExposedTemplate[] = [];
+  const asking = new Set<string>();
   const view = {
     tools: [] as Record<string, unknown>[],
     prompts: [] as Record<string, unknown>[],
@@ -166,6 +167,7 @@ function expose(
     for (const tool of skill.tools.values()) {
       const name = rename(skill, tool.name);
       tools.set(name, { skill, name: tool.name });
+      if (mayAsk(skill)) asking.add(name);
       if (visible && tool.answer !== 'deny') view.tools.push({ ...tool.definition, name });
     }
     for (const entry of skill.surface.prompts) {
@@ -210,6 +212,8 @@ function expose(
       completions: skills.some(
         (skill) => isServing(skill) && skill.surface.capabilities.completions === true,
       ),
+      logging: skills.some((skill) => isServing(skill) && skill.surface.capabilities.logging === true),
+      asking,
     },
     tools,
     prompts,
@@ -223,6 +227,10 @@ function expose(
 function maySpeakFor(skill: InstalledSkill, uri: string): boolean {
   const place = placeOf(uri);
   return place === undefined || place.skill === skill.name;
+}
+
+function mayAsk({ permissions: { mcp } }: InstalledSkill): boolean {
+  return mcp.elicitation || mcp.sampling || mcp.roots;
 }
 
 function isServing(skill: InstalledSkill): boolean {

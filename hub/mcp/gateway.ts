@@ -1,5 +1,6 @@
 import type { Principal } from '../../protocol/policy.ts';
 import type { SkillEntry } from '../../protocol/skills-extension.ts';
+import type { CallingClient } from '../questions.ts';
 
 export type { Principal };
 
@@ -34,6 +35,10 @@ export interface GatewayView {
   skills: readonly SkillEntry[];
   /** Whether any skill in view completes arguments. */
   completions: boolean;
+  /** Whether any skill in view has log messages to send. */
+  logging: boolean;
+  /** Names of the tools whose skills may turn to the client during a call. */
+  asking: ReadonlySet<string>;
 }
 
 export interface GatewayRequest {
@@ -44,4 +49,6 @@ export interface GatewayRequest {
   signal: AbortSignal;
   /** Set when the client asked for progress. */
   onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
+  /** Whom the skill may turn to meanwhile, where the client can be asked or wants to hear its log. */
+  client?: CallingClient | undefined;
 }
