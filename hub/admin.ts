@@ -141,11 +141,18 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
     );
   });
 
-  mount(app, adminApi.audit, asAdmin, ({ query }) => auditEntries(parts.db, query));
-  mount(app, adminApi.auditRecord, asAdmin, ({ params }) => auditEntry(parts.db, params.seq));
-  mount(app, adminApi.verifyAudit, asAdmin, () =>
-    verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head),
-  );
+  mount(app, adminApi.audit, asAdmin, async ({ query }) => {
+    await parts.audit.settle();
+    return auditEntries(parts.db, query);
+  });
+  mount(app, adminApi.auditRecord, asAdmin, async ({ params }) => {
+    await parts.audit.settle();
+    return auditEntry(parts.db, params.seq);
+  });
+  mount(app, adminApi.verifyAudit, asAdmin, async () => {
+    await parts.audit.settle();
+    return verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head);
+  });
 }
 
 function installedOr404(parts: AdminParts, name: string): InstalledSkill {
