@@ -198,7 +198,8 @@ function expose(
   };
 }
 
-function isServing(skill: InstalledSkill): boolean {
+/** Whether anything of a skill is shown to clients. */
+export function isServing(skill: InstalledSkill): boolean {
   return skill.quarantine === undefined && skill.blocked === undefined;
 }
 

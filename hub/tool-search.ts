@@ -125,7 +125,8 @@ export function buildToolIndex(tools: readonly WireTool[]): ToolIndex {
       });
       return ranked(hits)
         .slice(0, limit)
-        .flatMap((id) => tools[id] ?? []);
+        .map((id) => tools[id])
+        .filter((tool) => tool !== undefined);
     },
   };
 }
