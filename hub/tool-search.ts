@@ -151,12 +151,12 @@ function readings(
   others: ReadonlySet<string> = new Set(),
 ): Map<number, number> {
   const best = new Map<number, number>();
-  const read = (term: string, weight: number): void => {
-    for (const { id, score } of index.search(term, { processTerm: (same) => same, prefix: term.length >= 4 }))
+  const read = (term: string, weight: number, prefix: boolean): void => {
+    for (const { id, score } of index.search(term, { processTerm: (same) => same, prefix }))
       best.set(id as number, Math.max(best.get(id as number) ?? 0, score * weight));
   };
-  read(word, 1);
-  for (const other of others) read(other, OTHER_WORD);
+  read(word, 1, word.length >= 4);
+  for (const other of others) read(other, OTHER_WORD, false);
   return best;
 }
 
