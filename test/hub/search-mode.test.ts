@@ -1,21 +1,18 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { type HubRig, hubRig } from '../support/hub-rig.ts';
 import { skillFolder } from '../support/skill-folder.ts';
 import { verifies } from '../support/verifies.ts';
 
-let folder: string;
-
-beforeAll(async () => {
-  folder = await skillFolder({
+const subject = () =>
+  skillFolder({
     tools: {
       hello: { description: 'Greet somebody by name', code: 'return `hello ${args.who}`' },
       wipe: { description: 'Wipe the board', annotations: { destructiveHint: true }, code: `return 'wiped'` },
     },
   });
-});
 
 async function connected(rig: HubRig, token: string, mode: 'legacy' | { pin: string }) {
   const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode } });
@@ -47,8 +44,8 @@ describe.each([
     verifies('exposure.search', 'exposure.same-path', 'exposure.profile'),
     async () => {
       const rig = await hubRig();
-      await rig.publish(folder);
-      await rig.install('local.test/subject', '*', {});
+      await rig.publish(await subject());
+      await rig.install('local.test/subject', '*', { tools: { wipe: 'ask' } });
       const admin = rig.admin;
       const { token } = await callRoute(adminApi.addClient, {
         ...admin,
@@ -84,8 +81,10 @@ describe.each([
         params: { client: 'agent' },
         body: { mode: 'profile', profile: 'small' },
       });
-      expect(await names()).toEqual(['subject__wipe']);
-      await expect(use('subject__hello', { who: 'Ada' })).rejects.toThrow('No tool is named');
+      // A client of 2026-07-28 may keep a list for a while; a new one asks.
+      const again = await connected(rig, token, mode);
+      expect(await again.names()).toEqual(['subject__wipe']);
+      await expect(again.use('subject__hello', { who: 'Ada' })).rejects.toThrow('No tool is named');
     },
   );
 });

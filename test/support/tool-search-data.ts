@@ -8,12 +8,12 @@ export interface LabelledQuery {
   tools: string[];
 }
 
-const read = <T>(name: string): T =>
-  JSON.parse(readFileSync(join(import.meta.dirname, '../data/tool-search', name), 'utf8')) as T;
+const read = (name: string): unknown =>
+  JSON.parse(readFileSync(join(import.meta.dirname, '../data/tool-search', name), 'utf8'));
 
 /** Tools as well-known public servers document them, in wire form and named as at `/mcp`. */
 export function publicTools(): WireTool[] {
-  return read<(WireTool & { skill: string; name: string })[]>('tools.json').map(
+  return (read('tools.json') as (WireTool & { skill: string; name: string })[]).map(
     ({ skill, name, ...tool }) => ({
       ...tool,
       name: exposed(`${skill}/${name}`),
@@ -23,7 +23,7 @@ export function publicTools(): WireTool[] {
 
 /** Queries in two halves, dealt out in turn: weights and synonyms were chosen by the first alone. */
 export function labelledQueries(): { tune: LabelledQuery[]; heldOut: LabelledQuery[] } {
-  return read('queries.json');
+  return read('queries.json') as ReturnType<typeof labelledQueries>;
 }
 
 /** The share of queries of which a right tool is among the first `limit` that are found. */
