@@ -86,11 +86,8 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
 
   function named(name: string): readonly [string, Client] {
     const found = [...byHash].find(([, client]) => client.name === name);
-    if (found !== undefined) return found;
-    throw new AppError('client-not-found', {
-      detail: `No client is named ${name}.`,
-      hint: 'berth clients ls shows them.',
-    });
+    if (found === undefined) throw noSuchClient(name);
+    return found;
   }
 
   function noteSeen(hash: string, client: Client): void {
@@ -179,12 +176,13 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
       const [hash] = named(name);
       await audit.transaction(async (trx, record) => {
         await profileExists(trx, exposure);
-        await trx
+        const { numUpdatedRows } = await trx
           .updateTable('client')
           .set({ mode: exposure.mode, profile: exposure.profile ?? null })
           .where('token_hash', '=', hash)
           .where('removed_at', 'is', null)
-          .execute();
+          .executeTakeFirstOrThrow();
+        if (numUpdatedRows === 0n) throw noSuchClient(name);
         record({ event: 'client.shown', client: name, shown: exposure, by: LOCAL_USER });
       });
       // Looked up again: meanwhile it may have been seen, or removed.
@@ -244,6 +242,13 @@ async function profileExists(trx: Transaction<HubTables>, { profile }: Exposure)
   if (profile === undefined) return;
   const row = await trx.selectFrom('profile').select('name').where('name', '=', profile).executeTakeFirst();
   if (row === undefined) throw noSuchProfile(profile);
+}
+
+function noSuchClient(name: string): AppError {
+  return new AppError('client-not-found', {
+    detail: `No client is named ${name}.`,
+    hint: 'berth clients ls shows them.',
+  });
 }
 
 /** The fault of a name that no profile has. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openAuditLog } from '../../hub/audit/audit-log.ts';
 import { buildCatalog } from '../../hub/catalog.ts';
@@ -392,6 +393,20 @@ describe('a profile', () => {
 });
 
 describe('what a client is shown', () => {
+  it('is everything where a hub knew no modes yet', verifies('exposure.kept'), async () => {
+    const path = join(await tempFolder(), 'hub.db');
+    const old = await openDatabase<HubTables>(path, { migrations: hubMigrations.slice(0, 1) });
+    await sql`insert into client (name, user, token_hash, created_at) values ('agent', 'owner', 'ab', '2026-01-01')`.execute(
+      old.query,
+    );
+    await old.close();
+    const { query: db, close } = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+    onTestFinished(close);
+    const audit = await openAuditLog({ db, key: createKey(), clock: systemClock });
+    const clients = await openClients({ db, audit, clock: systemClock });
+    expect(clients.list()).toMatchObject([{ name: 'agent', exposure: { mode: 'all' } }]);
+  });
+
   it('is on record, and the same after a restart', verifies('exposure.kept'), async () => {
     const { db, audit, clients, profiles } = await rig();
     await profiles.set('short', [
