@@ -11,7 +11,7 @@ export interface LabelledQuery {
 const read = (name: string): unknown =>
   JSON.parse(readFileSync(join(import.meta.dirname, '../data/tool-search', name), 'utf8'));
 
-/** Tools as well-known public servers document them, in wire form and named as at `/mcp`. */
+/** Tools modelled on well-known public servers, in wire form and named as at `/mcp`. */
 export function publicTools(): WireTool[] {
   return (read('tools.json') as (WireTool & { skill: string; name: string })[]).map(
     ({ skill, name, ...tool }) => ({
@@ -21,7 +21,7 @@ export function publicTools(): WireTool[] {
   );
 }
 
-/** Queries in two halves, dealt out in turn: weights and synonyms were chosen by the first alone. */
+/** Queries in two halves, dealt out in turn: weights were chosen by the first alone. */
 export function labelledQueries(): { tune: LabelledQuery[]; heldOut: LabelledQuery[] } {
   return read('queries.json') as ReturnType<typeof labelledQueries>;
 }
