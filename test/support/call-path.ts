@@ -73,6 +73,8 @@ export async function callPath(given: {
   });
   return {
     performed,
+    gateway,
+    installed,
     audit,
     db,
     close,
