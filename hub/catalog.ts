@@ -182,8 +182,9 @@ function expose(
   const documented: InstalledSkill[] = [];
   for (const skill of skills.filter(isServing)) {
     if (skill.agentSkill === undefined) continue;
-    const permissions = describe(skill.permissions, [...skill.tools.values()]);
-    const entry = skillEntry({ ...skill, permissions }, skill.agentSkill);
+    // Without its tools: which of them there are is told by the list of tools, and differs from client to client.
+    const { can, cannot } = describe(skill.permissions);
+    const entry = skillEntry({ ...skill, permissions: { can, cannot } }, skill.agentSkill);
     documented.push(skill);
     view.skills.push(entry);
     view.resources.push(instructionsResource(entry));
@@ -233,7 +234,8 @@ function mayAsk({ permissions: { mcp } }: InstalledSkill): boolean {
   return mcp.elicitation || mcp.sampling || mcp.roots;
 }
 
-function isServing(skill: InstalledSkill): boolean {
+/** Whether anything of a skill is shown to clients. */
+export function isServing(skill: InstalledSkill): boolean {
   return skill.quarantine === undefined && skill.blocked === undefined;
 }
 

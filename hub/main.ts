@@ -11,6 +11,7 @@ import { openAuditLog } from './audit/audit-log.ts';
 import { type Client, openClients } from './clients.ts';
 import { systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
+import { exposingGateway } from './exposure.ts';
 import { createGateway } from './gateway.ts';
 import { mcpFirst, mountHub } from './http.ts';
 import type { InstallParts } from './install.ts';
@@ -18,6 +19,7 @@ import { openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
 import { hubPaths } from './paths.ts';
+import { openProfiles } from './profiles.ts';
 import { answersPolicy } from './policy/answers.ts';
 import { quarantine } from './quarantine.ts';
 import { recordStart, sweepLeftovers } from './recovery.ts';
@@ -76,6 +78,7 @@ export async function startHub(
   const installed = await openInstalledSkills({ db, packagesDir: paths.packages, enforces });
   const secrets = await fileSecrets(paths.secrets, new Set(installed.list().map(({ name }) => name)));
   const clients = await openClients({ db, audit, clock });
+  const profiles = await openProfiles({ db, audit, clock });
   const registry = registryClient({ url: config.registry, db, audit, clock });
   const noted = (work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
@@ -105,7 +108,7 @@ export async function startHub(
     clock,
   };
   let ownHosts: readonly string[] = [];
-  const gateway = createGateway({
+  const whole = createGateway({
     installed,
     argumentChecks: argumentChecks(),
     policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
@@ -117,6 +120,8 @@ export async function startHub(
     newCallId: () => `call_${randomUUID()}`,
     log,
   });
+
+  const gateway = exposingGateway({ whole, installed, clients, profiles });
 
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
   const endpoint = createMcpEndpoint({
@@ -141,6 +146,7 @@ export async function startHub(
   mountAdmin(adminApp, {
     ...installParts,
     clients: { ...clients, remove: (name) => removeClient(name) },
+    profiles,
     gateway,
     auditKeys: [auditKey.record],
     version,

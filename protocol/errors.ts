@@ -73,6 +73,8 @@ export const ERRORS = {
   'approval-required': { status: 409, exit: 5, title: 'Waiting for approval' },
   'client-not-found': { status: 404, exit: 7, title: 'No such client' },
   'client-exists': { status: 409, exit: 8, title: 'A client of this name exists' },
+  'profile-not-found': { status: 404, exit: 7, title: 'No such profile' },
+  'profile-in-use': { status: 409, exit: 8, title: 'A client sees by this profile' },
   'record-not-found': { status: 404, exit: 7, title: 'No such audit record' },
   'audit-broken': { status: 500, exit: 6, title: 'The audit log does not verify' },
 

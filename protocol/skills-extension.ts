@@ -21,7 +21,7 @@ export interface Provenance {
   version: string;
   /** Of the package. */
   digest: string;
-  permissions: Description;
+  permissions: Pick<Description, 'can' | 'cannot'>;
 }
 
 /** A skill as `skills/list` shows it. */

@@ -165,6 +165,20 @@ export const REQUIREMENTS = {
   'skills.recorded': 'Reading a skill is decided and on record, and starts nothing.',
   'skills.inspector': 'The MCP Inspector verifies the listed skills in both eras.',
 
+  // what a client is shown
+  'search.recall':
+    'At least 95 % of realistic queries, of those tuned on and those held out, find a right tool among the first five.',
+  'search.small': 'A client in search mode lists at most 1,000 tokens, however many tools there are.',
+  'search.bounded': 'No tool and no query can make a search slow or fail.',
+  'exposure.search':
+    'In search mode a client finds, looks up and calls exactly the tools that it would have listed.',
+  'exposure.same-path':
+    'A call through call_tool is checked, decided and recorded as a call of the tool itself.',
+  'exposure.profile': 'What a profile hides is not listed, found or reached by its client, at any door.',
+  'exposure.once': 'An index is built once for each change of what is seen, never for each search.',
+  'exposure.kept':
+    'What a client is shown and what is in a profile is on record, and the same after a restart.',
+
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',

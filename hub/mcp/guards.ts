@@ -110,7 +110,9 @@ function bytesOf(request: IncomingMessage, most: number, tooLarge: () => AppErro
       resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)),
     );
     request.once('error', reject);
-    request.once('close', () => reject(new AppError('call-cancelled', { detail: 'The client hung up.' })));
+    request.once('close', () => {
+      if (!request.complete) reject(new AppError('call-cancelled', { detail: 'The client hung up.' }));
+    });
   });
 }
 
