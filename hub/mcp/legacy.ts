@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
-import { isInitializeRequest, Server } from '@modelcontextprotocol/server';
+import { isInitializeRequest, Server, type ServerContext } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
-import { audienceKey, type ListKind } from './changes.ts';
+import { type ListKind, ownerKey } from './changes.ts';
 import { capabilitiesOf, dispatch } from './dispatch.ts';
 import { refuse } from './errors.ts';
+import type { Principal } from './gateway.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
@@ -42,8 +43,8 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     if (typeof id === 'string') {
       const session = sessions.get(id);
       // A foreign session is answered like none at all.
-      if (session?.owner !== audienceKey(principal, scope)) throw sessionGone();
-      return exchange(session, request, response, body);
+      if (session?.owner !== ownerKey(principal, scope)) throw sessionGone();
+      return exchange(session, admitted);
     }
     if (request.method !== 'POST') return methodNotAllowed(response, parts);
     if (!isInitializeRequest(body)) {
@@ -51,11 +52,11 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
         detail: `Send initialize first and its ${SESSION_HEADER} from then on, or speak 2026-07-28, which has no sessions.`,
       });
     }
-    return exchange(await open(admitted), request, response, body);
+    return exchange(await open(admitted), admitted);
   }
 
   async function open({ principal, scope }: Admitted): Promise<Session> {
-    const owner = audienceKey(principal, scope);
+    const owner = ownerKey(principal, scope);
     makeRoom(owner);
     const view = parts.gateway.view(principal, scope);
     const server = new Server(parts.serverInfo, {
@@ -81,7 +82,9 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
         once: true,
       });
-      return dispatch(parts, { principal, scope, era: 'legacy' }, server, message, context);
+      // A session outlives its first token: each request may do what its own token opens.
+      const visitor = { principal: principalOf(context) ?? principal, scope, era: 'legacy' } as const;
+      return dispatch(parts, visitor, server, message, context);
     };
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
     server.onerror = (error) => log.debug({ err: error }, 'MCP session');
@@ -108,12 +111,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     void idlest.server.close();
   }
 
-  async function exchange(
-    session: Session,
-    request: IncomingMessage,
-    response: ServerResponse,
-    body: unknown,
-  ): Promise<void> {
+  async function exchange(session: Session, { principal, request, response, body }: Admitted): Promise<void> {
     session.open += 1;
     session.stopTimer();
     response.once('close', () => {
@@ -124,7 +122,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       if (session.transport.sessionId === undefined) void session.server.close();
       else session.stopTimer = clock.after(parts.sessionTtlMs, () => void session.server.close());
     });
-    await session.transport.handleRequest(request, response, body);
+    await session.transport.handleRequest(withPrincipal(request, principal), response, body);
   }
 
   async function closeWhere(fits: (session: Session) => boolean): Promise<void> {
@@ -144,6 +142,16 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       log.debug({ err: error }, 'a session was not told of a change');
     }
   }
+}
+
+/** The SDK carries `auth` from a request to its handlers; the token itself has no business there. */
+function withPrincipal(request: IncomingMessage, principal: Principal): IncomingMessage {
+  const auth = { token: '', clientId: principal.client, scopes: [], extra: { principal } };
+  return Object.assign(request, { auth });
+}
+
+function principalOf({ http }: ServerContext): Principal | undefined {
+  return http?.authInfo?.extra?.['principal'] as Principal | undefined;
 }
 
 function sessionGone(): AppError {
