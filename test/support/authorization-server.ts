@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
-import Provider, { type Adapter, type AdapterPayload, type Configuration } from 'oidc-provider';
+import { type Adapter, type AdapterPayload, type Configuration, Provider } from 'oidc-provider';
 import { onTestFinished } from 'vitest';
 
 const CLIENT = { id: 'agent', secret: 'agent-secret-of-a-test' };
+/** A program of a person, which has no secret. */
+export const DESKTOP = { id: 'desktop', redirectUrl: 'http://127.0.0.1/callback' };
 const TOKEN_TTL_SECONDS = 600;
 
 /** A real authorization server (`oidc-provider`) on loopback that gives JWT access tokens for any resource. */
@@ -25,10 +27,13 @@ export interface AuthorizationServer {
 /** Starts one on a free port; `settings` are added to its configuration. */
 export async function authorizationServer({
   scopes,
+  alg = 'ES256',
   settings = {},
   cleanUp = onTestFinished,
 }: {
   scopes: readonly string[];
+  /** What it signs with. */
+  alg?: 'RS256' | 'ES256' | 'EdDSA';
   settings?: Configuration;
   /** What ends it; by default the end of the test that started it. */
   cleanUp?: (stop: () => Promise<void>) => void;
@@ -51,9 +56,9 @@ export async function authorizationServer({
   let key: JWK = {};
   let generation = 0;
   async function rotate(): Promise<void> {
-    const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+    const { privateKey } = await generateKeyPair(alg, { extractable: true });
     generation += 1;
-    key = { ...(await exportJWK(privateKey)), kid: `key-${generation}`, alg: 'RS256', use: 'sig' };
+    key = { ...(await exportJWK(privateKey)), kid: `key-${generation}`, alg, use: 'sig' };
     answer = new Provider(issuer, configuration(key, scopes, settings)).callback();
   }
   await rotate();
@@ -78,12 +83,13 @@ export async function authorizationServer({
         throw new Error(`The authorization server said ${JSON.stringify(body)}`);
       return body.access_token;
     },
-    async forge(claims, { alg = 'RS256', kid = String(key.kid), typ = 'at+jwt' } = {}) {
-      return new SignJWT(claims).setProtectedHeader({ alg, kid, typ }).sign(await importJWK(key, alg));
+    async forge(claims, { alg: signedBy = alg, kid = String(key.kid), typ = 'at+jwt' } = {}) {
+      const header = { alg: signedBy, kid, typ };
+      return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(key, signedBy));
     },
     publicKey() {
-      const { kty, n, e, kid, alg, use } = key;
-      return { kty, n, e, kid, alg, use } as JWK;
+      const { d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...open } = key;
+      return open;
     },
   };
 }
@@ -91,8 +97,17 @@ export async function authorizationServer({
 function configuration(key: JWK, scopes: readonly string[], settings: Configuration): Configuration {
   return {
     adapter: memoryAdapter(),
-    jwks: { keys: [key as never] },
+    jwks: { keys: [key] },
     scopes: [...scopes],
+    ttl: {
+      AccessToken: TOKEN_TTL_SECONDS,
+      ClientCredentials: TOKEN_TTL_SECONDS,
+      Grant: TOKEN_TTL_SECONDS,
+      IdToken: TOKEN_TTL_SECONDS,
+      Interaction: TOKEN_TTL_SECONDS,
+      Session: TOKEN_TTL_SECONDS,
+    },
+    cookies: { keys: ['for a test'] },
     clients: [
       {
         client_id: CLIENT.id,
@@ -100,11 +115,22 @@ function configuration(key: JWK, scopes: readonly string[], settings: Configurat
         grant_types: ['client_credentials'],
         redirect_uris: [],
         response_types: [],
+        id_token_signed_response_alg: key.alg as 'ES256',
+      },
+      {
+        client_id: DESKTOP.id,
+        token_endpoint_auth_method: 'none',
+        application_type: 'native',
+        grant_types: ['authorization_code'],
+        redirect_uris: [DESKTOP.redirectUrl],
+        response_types: ['code'],
+        id_token_signed_response_alg: key.alg as 'ES256',
       },
     ],
     ...settings,
     features: {
-      devInteractions: { enabled: false },
+      // Its forms for signing in and agreeing, which `signInAs` fills in.
+      devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -113,12 +139,47 @@ function configuration(key: JWK, scopes: readonly string[], settings: Configurat
           audience: resource,
           accessTokenFormat: 'jwt',
           accessTokenTTL: TOKEN_TTL_SECONDS,
-          jwt: { sign: { alg: 'RS256' } },
+          jwt: { sign: { alg: key.alg as 'ES256' } },
         }),
       },
       ...settings.features,
     },
   };
+}
+
+/**
+ * Does at the authorization server what a person does in a browser: signs in, agrees, and is sent back. Answers with
+ * the parameters that the program gets then.
+ */
+export async function signInAs(login: string, authorizationUrl: URL): Promise<URLSearchParams> {
+  const jar = new Map<string, string>();
+  const visit = async (url: URL, form?: Record<string, string>): Promise<Response> => {
+    const response = await fetch(url, {
+      redirect: 'manual',
+      headers: { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }),
+    });
+    for (const cookie of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+      jar.set(name, value);
+    }
+    return response;
+  };
+  let url = authorizationUrl;
+  let response = await visit(url);
+  for (let step = 0; step < 12; step += 1) {
+    const next = response.headers.get('location');
+    if (next === null) {
+      const prompt = /name="prompt" value="(\w+)"/.exec(await response.text())?.[1];
+      if (prompt === undefined) throw new Error(`Nothing to fill in at ${url.href} (${response.status}).`);
+      response = await visit(url, prompt === 'login' ? { prompt, login, password: 'any' } : { prompt });
+      continue;
+    }
+    url = new URL(next, url);
+    if (url.href.startsWith(DESKTOP.redirectUrl)) return url.searchParams;
+    response = await visit(url);
+  }
+  throw new Error('Signing in came to no end.');
 }
 
 /** What the server keeps, as long as it lives. */

@@ -72,6 +72,8 @@ export async function callPath(given: {
   });
   return {
     performed,
+    gateway,
+    installed,
     audit,
     db,
     close,

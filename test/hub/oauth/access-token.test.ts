@@ -20,6 +20,7 @@ const cleaning: (() => Promise<void>)[] = [];
 beforeAll(async () => {
   server = await authorizationServer({
     scopes: ['notes', 'all', 'unmapped'],
+    alg: 'RS256',
     cleanUp: (stop) => void cleaning.push(stop),
   });
 });
@@ -29,11 +30,11 @@ afterAll(async () => {
 });
 
 /** A hub's check of tokens against a real authorization server; the hub's clock is the test's. */
-function rig(settings: Record<string, unknown> = {}) {
+function rig(settings: Record<string, unknown> = {}, { issuer } = server) {
   const clock = manualClock(Date.now());
   const config = oauthSchema.parse({
     resource: HUB,
-    issuers: [{ url: server.issuer }],
+    issuers: [{ url: issuer }],
     scopes: SCOPES,
     ...settings,
   });
@@ -70,6 +71,18 @@ describe('an access token of a trusted authorization server', () => {
         client: `agent@${server.issuer}`,
         scopes: ['notes'],
       });
+    },
+  );
+
+  it.each(['RS256', 'ES256', 'EdDSA'] as const)(
+    'may be signed by %s',
+    verifies('oauth.accepts'),
+    async (alg) => {
+      const other = await authorizationServer({ scopes: ['notes'], alg });
+      const { principalOf } = rig({}, other);
+      expect(await principalOf(await other.token({ resource: HUB, scope: 'notes' }))).toBeDefined();
+      const { principalOf: narrow } = rig({ algorithms: [alg === 'RS256' ? 'ES256' : 'RS256'] }, other);
+      await expectCode(narrow(await other.token({ resource: HUB })), 'not-signed-in');
     },
   );
 

@@ -1,11 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { adminApi } from '../../../hub/admin-api.ts';
-import { callRoute } from '../../../protocol/node/http-client.ts';
 import { type AuthorizationServer, authorizationServer } from '../../support/authorization-server.ts';
-import { type HubRig, hubRig } from '../../support/hub-rig.ts';
-import { skillFolder } from '../../support/skill-folder.ts';
+import { installedSkill, tool } from '../../support/installed-skill.ts';
 import { verifies } from '../../support/verifies.ts';
 import { type ClientName, CLIENTS, exchange, INITIALIZE, modernRequest } from '../mcp/rig.ts';
+import { type AccessRig, accessRig, LOCAL_TOKEN } from './rig.ts';
 
 const HUB = 'https://hub.test';
 const METADATA = '/.well-known/oauth-protected-resource';
@@ -17,20 +15,20 @@ const SCOPES = {
 };
 
 let server: AuthorizationServer;
-let rig: HubRig;
-let port: number;
+let door: AccessRig;
 
 beforeEach(async () => {
   server = await authorizationServer({ scopes: Object.keys(SCOPES) });
-  rig = await hubRig({
-    config: { oauth: { resource: HUB, issuers: [{ url: server.issuer }], scopes: SCOPES } },
+  door = await accessRig({
+    skills: ['notes', 'mail'].map((name) =>
+      installedSkill({
+        name: `local.test/${name}`,
+        surface: { tools: [tool('read'), tool('write')] },
+        answers: { read: 'allow', write: 'allow' },
+      }),
+    ),
+    oauth: { resource: HUB, issuers: [{ url: server.issuer }], scopes: SCOPES },
   });
-  port = Number(new URL(rig.hub.url).port);
-  for (const name of ['notes', 'mail']) {
-    const tools = { read: { code: `return '${name} read'` }, write: { code: `return '${name} written'` } };
-    await rig.publish(await skillFolder({ name: `local.test/${name}`, tools }));
-    await rig.install(`local.test/${name}`, '*', { tools: { read: 'allow', write: 'allow' } });
-  }
 });
 
 const token = (scope?: string): Promise<string> =>
@@ -40,7 +38,7 @@ const bearer = (text: string): Record<string, string> => ({ authorization: `Bear
 /** One 2026-07-28 call, to see its HTTP answer. */
 async function post(name: string, text: string, path = '/mcp') {
   const { headers, body } = modernRequest('tools/call', { name, arguments: {} });
-  return exchange({ port }, { path, headers: { ...headers, ...bearer(text) }, body });
+  return exchange(door, { path, headers: { ...headers, ...bearer(text) }, body });
 }
 
 describe('a client with an access token', () => {
@@ -48,15 +46,15 @@ describe('a client with an access token', () => {
     'sees and calls what its scopes open, with the %s',
     verifies('oauth.accepts', 'oauth.scopes'),
     async (name) => {
-      const client = await CLIENTS[name].connect(rig.hub.mcp, await token('notes'));
+      const client = await CLIENTS[name].connect(`${door.url}/mcp`, await token('notes'));
       const { tools } = await client.listTools();
       expect(tools.map((tool) => tool['name'])).toEqual(['notes__read', 'notes__write']);
       expect(await client.callTool({ name: 'notes__write', arguments: {} })).toMatchObject({
-        content: [{ text: 'notes written' }],
+        content: [{ text: 'done' }],
       });
       await expect(client.callTool({ name: 'mail__read', arguments: {} })).rejects.toThrow();
-      const [record] = await callRoute(adminApi.audit, { ...rig.admin, query: { event: 'call.decided' } });
-      expect(record?.record).toMatchObject({
+      const [record] = await door.records();
+      expect(record).toMatchObject({
         name: 'write',
         principal: { user: `agent@${server.issuer}`, client: `agent@${server.issuer}` },
       });
@@ -64,17 +62,16 @@ describe('a client with an access token', () => {
   );
 
   it('gets in beside local clients, which see everything', verifies('oauth.accepts'), async () => {
-    const { token: local } = await callRoute(adminApi.addClient, { ...rig.admin, body: { name: 'local' } });
-    const client = await CLIENTS['v2 SDK (2026-07-28)'].connect(rig.hub.mcp, local);
+    const client = await CLIENTS['v2 SDK (2026-07-28)'].connect(`${door.url}/mcp`, LOCAL_TOKEN);
     expect((await client.listTools()).tools).toHaveLength(4);
-    expect((await post('mail__read', local)).status).toBe(200);
+    expect((await post('mail__read', LOCAL_TOKEN)).status).toBe(200);
   });
 
   it('sees only the tools that its scope names', verifies('oauth.scopes'), async () => {
     const narrow = await token('notes:read');
     for (const path of ['/mcp', '/s/local.test/notes/mcp']) {
       const { headers, body } = modernRequest('tools/list');
-      const answer = await exchange({ port }, { path, headers: { ...headers, ...bearer(narrow) }, body });
+      const answer = await exchange(door, { path, headers: { ...headers, ...bearer(narrow) }, body });
       expect((answer.json()['result'] as { tools: unknown[] }).tools).toHaveLength(1);
     }
     expect((await post('notes__read', narrow)).status).toBe(200);
@@ -111,23 +108,20 @@ describe('a token that opens too little', () => {
   it('opens more in the same session once it was given more', verifies('oauth.scopes'), async () => {
     const headers = { 'mcp-protocol-version': '2025-11-25' };
     const narrow = await token('notes:read');
-    const opened = await exchange({ port }, { headers: bearer(narrow), body: INITIALIZE });
+    const opened = await exchange(door, { headers: bearer(narrow), body: INITIALIZE });
     const session = String(opened.headers['mcp-session-id']);
     const inSession = async (text: string) =>
-      exchange(
-        { port },
-        {
-          headers: { ...headers, ...bearer(text), 'mcp-session-id': session },
-          body: {
-            jsonrpc: '2.0',
-            id: 2,
-            method: 'tools/call',
-            params: { name: 'notes__write', arguments: {} },
-          },
+      exchange(door, {
+        headers: { ...headers, ...bearer(text), 'mcp-session-id': session },
+        body: {
+          jsonrpc: '2.0',
+          id: 2,
+          method: 'tools/call',
+          params: { name: 'notes__write', arguments: {} },
         },
-      );
+      });
     expect((await inSession(narrow)).status).toBe(403);
-    expect((await inSession(await token('notes'))).text).toContain('notes written');
+    expect((await inSession(await token('notes'))).text).toContain('done');
     expect((await inSession(narrow)).status).toBe(403);
   });
 
@@ -137,7 +131,7 @@ describe('a token that opens too little', () => {
     async () => {
       const list = async (text: string) => {
         const { headers, body } = modernRequest('tools/list');
-        const answer = await exchange({ port }, { headers: { ...headers, ...bearer(text) }, body });
+        const answer = await exchange(door, { headers: { ...headers, ...bearer(text) }, body });
         return (answer.json()['result'] as { tools: unknown[] }).tools.length;
       };
       expect(await list(await token('everything'))).toBe(4);
@@ -149,10 +143,10 @@ describe('a token that opens too little', () => {
 
 describe('a client that is not let in', () => {
   it('is told where to get a token', verifies('oauth.challenge'), async () => {
-    const none = await exchange({ port }, { headers: { authorization: '' }, body: INITIALIZE });
+    const none = await exchange(door, { headers: { authorization: '' }, body: INITIALIZE });
     expect(none.status).toBe(401);
     expect(none.headers['www-authenticate']).toContain(`resource_metadata="${HUB}${METADATA}/mcp"`);
-    const atSkill = await fetch(`${rig.hub.url}/s/local.test/notes/mcp`, { method: 'POST' });
+    const atSkill = await fetch(`${door.url}/s/local.test/notes/mcp`, { method: 'POST' });
     expect(atSkill.status).toBe(401);
     expect(atSkill.headers.get('www-authenticate')).toBe(
       `Bearer realm="berth", scope="notes", resource_metadata="${HUB}${METADATA}/s/local.test/notes/mcp"`,
@@ -193,8 +187,7 @@ describe('a client that is not let in', () => {
       const answer = await post('notes__read', text);
       expect(answer.status).toBe(503);
       expect(answer.json()).toMatchObject({ error: { data: { code: 'unavailable' } } });
-      const { token: local } = await callRoute(adminApi.addClient, { ...rig.admin, body: { name: 'local' } });
-      expect((await post('notes__read', local)).status).toBe(200);
+      expect((await post('notes__read', LOCAL_TOKEN)).status).toBe(200);
     },
   );
 });
@@ -202,7 +195,7 @@ describe('a client that is not let in', () => {
 describe('the metadata of the hub', () => {
   it('is served without a token at every form of its address', verifies('oauth.challenge'), async () => {
     for (const path of ['', '/mcp', '/s/local.test/notes/mcp']) {
-      const answer = await fetch(`${rig.hub.url}${METADATA}${path}`);
+      const answer = await fetch(`${door.url}${METADATA}${path}`);
       expect(answer.status).toBe(200);
       expect(await answer.json()).toEqual({
         resource: HUB,
@@ -212,18 +205,18 @@ describe('the metadata of the hub', () => {
         resource_name: 'Berth',
       });
     }
-    expect((await fetch(`${rig.hub.url}${METADATA}/elsewhere`)).status).toBe(404);
+    expect((await fetch(`${door.url}${METADATA}/elsewhere`)).status).toBe(404);
   });
 
   it('is not served to a foreign page', verifies('mcp.dns-rebinding'), async () => {
     const foreign = { host: 'evil.test' };
-    expect((await exchange({ port }, { method: 'GET', path: METADATA, headers: foreign })).status).toBe(403);
+    expect((await exchange(door, { method: 'GET', path: METADATA, headers: foreign })).status).toBe(403);
   });
 
   it('is not there where no authorization server is configured', async () => {
-    const plain = await hubRig();
-    expect((await fetch(`${plain.hub.url}${METADATA}`)).status).toBe(404);
-    const answer = await fetch(plain.hub.mcp, { method: 'POST', headers: bearer(await token('notes')) });
+    const plain = await accessRig({ skills: [], oauth: undefined });
+    expect((await fetch(`${plain.url}${METADATA}`)).status).toBe(404);
+    const answer = await fetch(`${plain.url}/mcp`, { method: 'POST', headers: bearer(await token('notes')) });
     expect(answer.status).toBe(401);
     expect(answer.headers.get('www-authenticate')).not.toContain('resource_metadata');
   });
