@@ -36,14 +36,11 @@ export function neededScope(map: ScopeMap, wanted: Wanted): string | undefined {
   );
 }
 
-/** The one scope that lets a client begin with a skill. */
+/** The one scope to begin with at a skill: the one that opens least of all that open anything of it. */
 export function scopeToEnter(map: ScopeMap, skill: string): string | undefined {
-  return (
-    neededScope(map, { skill }) ??
-    narrowest(
-      map,
-      Object.keys(map).filter((scope) => touches(map, [scope], skill)),
-    )
+  return narrowest(
+    map,
+    Object.keys(map).filter((scope) => touches(map, [scope], skill)),
   );
 }
 

@@ -1,5 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { adminApi } from '../../../hub/admin-api.ts';
+import { callRoute } from '../../../protocol/node/http-client.ts';
 import { capture } from '../../support/fixture-skills.ts';
+import { hubRig } from '../../support/hub-rig.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { verifies } from '../../support/verifies.ts';
 import { endpointRig, exchange, modernRequest, type Surfaces } from './rig.ts';
@@ -9,6 +12,18 @@ let surfaces: Surfaces;
 beforeAll(async () => {
   const [modern, legacy] = await Promise.all([capture('modern'), capture('legacy')]);
   surfaces = { modern, legacy };
+});
+
+describe('the rate that an admin chose', () => {
+  it('holds in the hub', verifies('mcp.rate'), async () => {
+    const rig = await hubRig({ config: { rate: { client: { perMinute: 1, burst: 2 } } } });
+    const { token } = await callRoute(adminApi.addClient, { ...rig.admin, body: { name: 'agent' } });
+    const port = Number(new URL(rig.hub.url).port);
+    const { headers, body } = modernRequest('tools/list');
+    const ask = async () =>
+      exchange({ port }, { headers: { ...headers, authorization: `Bearer ${token}` }, body });
+    expect([(await ask()).status, (await ask()).status, (await ask()).status]).toEqual([200, 200, 429]);
+  });
 });
 
 describe('a client that asks too fast', () => {

@@ -149,7 +149,7 @@ describe('a client that is not let in', () => {
     const atSkill = await fetch(`${door.url}/s/local.test/notes/mcp`, { method: 'POST' });
     expect(atSkill.status).toBe(401);
     expect(atSkill.headers.get('www-authenticate')).toBe(
-      `Bearer realm="berth", scope="notes", resource_metadata="${HUB}${METADATA}/s/local.test/notes/mcp"`,
+      `Bearer realm="berth", scope="notes:read", resource_metadata="${HUB}${METADATA}/s/local.test/notes/mcp"`,
     );
   });
 

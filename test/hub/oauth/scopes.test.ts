@@ -42,5 +42,7 @@ describe('a scope', () => {
     expect(neededScope(narrow, { skill: 'b/other' })).toBeUndefined();
     expect(neededScope(narrow, { skill: 'a/tables' })).toBeUndefined();
     expect(scopeToEnter(narrow, 'a/tables')).toBe('tables:query');
+    expect(scopeToEnter(MAP, 'a/notes')).toBe('notes:read');
+    expect(scopeToEnter(narrow, 'b/other')).toBeUndefined();
   });
 });

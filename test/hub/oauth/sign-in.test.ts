@@ -1,6 +1,7 @@
 import {
   Client as ModernClient,
   type OAuthClientProvider,
+  type OAuthDiscoveryState,
   type OAuthTokens,
   StreamableHTTPClientTransport as ModernTransport,
   UnauthorizedError,
@@ -25,6 +26,7 @@ const SCOPES = {
 function person(login: string) {
   let tokens: OAuthTokens | undefined;
   let verifier = '';
+  let discovered: OAuthDiscoveryState | undefined;
   const signedIn: { scope: string | null; resource: string | null; answer: URLSearchParams }[] = [];
   const provider: OAuthClientProvider = {
     redirectUrl: DESKTOP.redirectUrl,
@@ -34,6 +36,8 @@ function person(login: string) {
     saveTokens: (given) => void (tokens = given),
     saveCodeVerifier: (given) => void (verifier = given),
     codeVerifier: () => verifier,
+    saveDiscoveryState: (found) => void (discovered = found),
+    discoveryState: () => discovered,
     async redirectToAuthorization(url) {
       const asked = { scope: url.searchParams.get('scope'), resource: url.searchParams.get('resource') };
       signedIn.push({ ...asked, answer: await signInAs(login, url) });
@@ -55,7 +59,7 @@ type Attempt = (
 const CLIENTS: Record<string, Attempt> = {
   'v1 SDK': (url, fetched, provider) => {
     const client = new OldClient(INFO);
-    const transport = new OldTransport(url, { authProvider: provider as never, fetch: fetched });
+    const transport = new OldTransport(url, { authProvider: provider, fetch: fetched });
     onTestFinished(() => client.close());
     return {
       connect: () => client.connect(transport),
@@ -100,19 +104,27 @@ describe('a person with a program that knows nothing but the address of the hub'
       const start = () =>
         (CLIENTS[kind] as Attempt)(new URL(`${HUB}/s/local.test/notes/mcp`), fetched, provider);
 
+      const agreed = async (program: ReturnType<Attempt>) =>
+        program.finish(signedIn.at(-1)?.answer ?? new URLSearchParams());
+
       const first = start();
       await expect(first.connect()).rejects.toSatisfy(isUnauthorized);
-      expect(signedIn[0]).toMatchObject({
-        scope: 'notes',
-        resource: expect.stringMatching(/^https:\/\/hub\.test\/?$/),
-      });
-      await first.finish(signedIn[0]?.answer ?? new URLSearchParams());
-      const again = start();
-      await again.connect();
-      expect(await again.call('write')).toMatchObject({ content: [{ text: 'done' }] });
+      await agreed(first);
+      const program = start();
+      await program.connect();
+      expect(await program.call('read')).toMatchObject({ content: [{ text: 'done' }] });
       expect((await door.records())[0]).toMatchObject({
         principal: { user: `ada@${server.issuer}`, client: `${DESKTOP.id}@${server.issuer}` },
       });
+
+      await expect(program.call('write')).rejects.toSatisfy(isUnauthorized);
+      await agreed(program);
+      expect(await program.call('write')).toMatchObject({ content: [{ text: 'done' }] });
+      const resource = expect.stringMatching(/^https:\/\/hub\.test\/?$/) as string;
+      expect(signedIn).toMatchObject([
+        { scope: 'notes:read', resource },
+        { scope: expect.stringMatching(/\bnotes$|\bnotes /) as string, resource },
+      ]);
     },
   );
 });
