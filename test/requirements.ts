@@ -167,6 +167,22 @@ export const REQUIREMENTS = {
   'exposure.once': 'An index is built once for each change of what is seen, never for each search.',
   'exposure.kept':
     'What a client is shown and what is in a profile is on record, and the same after a restart.',
+  'mcp.rate': 'Each client has a rate of its own, and a refusal says how long to wait.',
+
+  // tokens of authorization servers
+  'oauth.accepts':
+    'An access token of a configured authorization server gets in, in both eras, beside the hub’s own tokens.',
+  'oauth.refuses':
+    'An access token that is expired, foreign, for another audience, of another kind or not well signed is refused.',
+  'oauth.challenge': 'Whoever is not let in is told where to get a token, and with which scope.',
+  'oauth.users-apart': 'No authorization server can name the local user or a user of another one.',
+  'oauth.keys':
+    'Keys of an authorization server are rotated without a restart, and nobody can make the hub ask for them without end.',
+  'oauth.fails-closed':
+    'When the keys of an authorization server cannot be had safely, no token of it is accepted.',
+  'oauth.scopes': 'A token shows and opens what its scopes map to, and what it lacks is named.',
+  'oauth.config': 'Settings that would make a token easier to forge or to steal stop the start.',
+  'oauth.no-passthrough': 'No request header of a client reaches a skill’s environment or standard input.',
 
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
