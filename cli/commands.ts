@@ -24,6 +24,7 @@ import { list } from './commands/list.ts';
 import { login } from './commands/login.ts';
 import { overview } from './commands/overview.ts';
 import { pack } from './commands/pack.ts';
+import { proxy } from './commands/proxy.ts';
 import { publish } from './commands/publish.ts';
 import { remove } from './commands/remove.ts';
 import { revoke } from './commands/revoke.ts';
@@ -56,6 +57,7 @@ export const COMMANDS: readonly Command[] = [
   clientsAdd,
   clientsLs,
   clientsRm,
+  proxy,
 
   init,
   check,

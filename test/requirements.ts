@@ -154,6 +154,16 @@ export const REQUIREMENTS = {
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
+  // the bridge for clients on a pipe
+  'proxy.both-eras':
+    'Clients on a pipe, of both SDKs and both protocol eras, do through `berth proxy` what others do over HTTP.',
+  'proxy.unchanged': 'The bridge hands on messages as they are, in both directions.',
+  'proxy.hub-restarts':
+    'A client on a pipe outlives its hub: it is told what did not happen, and works on when the hub is back.',
+  'proxy.token-in-home': 'A client on a pipe needs no token in its settings; its token goes with the client.',
+  'proxy.ends': 'The bridge ends with its client, after the last answer or at once when told to.',
+  'proxy.bounded': 'Lines that are too long, or no messages, and too many requests are refused one by one.',
+
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
@@ -250,6 +260,9 @@ export const REQUIREMENTS = {
   'cli.publish-again':
     'The same publication answers the same receipt; other bytes under a version are refused.',
   'cli.first-party': 'Berth’s own skills are there after the first start and work.',
+
+  'cli.client-entries':
+    'The printed settings of each client are in its own form, with a token only where it needs one.',
 
   'mcp.real-clients':
     'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',

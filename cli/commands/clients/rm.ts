@@ -10,8 +10,12 @@ export const clientsRm = command({
   options: {},
   examples: ['berth clients rm claude'],
   async run(context, { client }) {
-    const { adminApi } = await import('../../../hub/admin-api.ts');
+    const [{ adminApi }, { forgetClientToken }] = await Promise.all([
+      import('../../../hub/admin-api.ts'),
+      import('../../client-tokens.ts'),
+    ]);
     const removed = await context.hub(adminApi.removeClient, { params: { client } });
+    await forgetClientToken(context.home, removed.name);
     return {
       data: removed,
       notes: [`${removed.name} is removed. To undo that, it has to be given a new token.`],
