@@ -13,9 +13,11 @@ export async function saveClientToken(home: string, client: string, token: strin
   await writeFileAtomically(clientTokenPath(home, client), `${token}\n`);
 }
 
-/** Forgets the token of a client; it is no fault that none is kept. */
-export async function forgetClientToken(home: string, client: string): Promise<void> {
-  if (CLIENT_NAME.test(client)) await rm(clientTokenPath(home, client), { force: true });
+/** Forgets the token of a client; false when none was kept. */
+export async function forgetClientToken(home: string, client: string): Promise<boolean> {
+  if (!(await clientsWithToken(home)).includes(client)) return false;
+  await rm(clientTokenPath(home, client), { force: true });
+  return true;
 }
 
 /** The kept token of a client. @throws AppError `not-signed-in` when none is kept. */

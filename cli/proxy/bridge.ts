@@ -149,10 +149,12 @@ export async function bridge({ input, output, say, connect, signal }: BridgePart
 
   function carryRequest(request: JSONRPCRequest): void {
     const refuse = (error: RpcError): void => deliver({ jsonrpc: '2.0', id: request.id, error });
-    if (pending.size >= IN_FLIGHT_MAX || pending.has(request.id)) {
-      const detail = pending.has(request.id)
-        ? 'A request with this id is open.'
-        : `${IN_FLIGHT_MAX} requests are open; more are taken when some are answered.`;
+    if (pending.has(request.id)) {
+      const message = 'A request with this id is open.';
+      return refuse({ code: ProtocolErrorCode.InvalidRequest, message });
+    }
+    if (pending.size >= IN_FLIGHT_MAX) {
+      const detail = `${IN_FLIGHT_MAX} requests are open; more are taken when some are answered.`;
       return refuse(rpcErrorOf(new AppError('rate-limited', { detail })));
     }
     const era = isModern(request) ? 'modern' : 'legacy';

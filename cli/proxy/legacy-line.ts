@@ -100,13 +100,17 @@ export function createLegacyLine({ connect, heard, renewed }: LegacyLineParts): 
         agree(session, message);
         heard(message, connection);
       },
-      (error) => {
-        // The stream for what the hub says unasked is the first to learn that the session is gone.
-        const lost = session;
-        if (lost?.connection === connection && isSessionGone(error)) renew(lost).catch(() => undefined);
-      },
+      (error) => void noticeLoss(connection, error),
     );
     return connection;
+  }
+
+  /** The stream for what the hub says unasked is the first to learn that the session is gone. */
+  async function noticeLoss(connection: Connection, error: unknown): Promise<void> {
+    const lost = session;
+    if (lost?.connection !== connection || !isSessionGone(error)) return;
+    // The transport asks again, and the client's next request is told.
+    await renew(lost).catch(() => undefined);
   }
 
   /** Once: whoever comes while it goes on waits for the same. */
@@ -189,7 +193,7 @@ function agree(session: Session, message: JSONRPCMessage): void {
 }
 
 function note(session: Session, message: JSONRPCMessage): void {
-  if (isInitializedNotification(message)) session.ready = message as JSONRPCNotification;
+  if (isInitializedNotification(message)) session.ready = message;
   if (!isJSONRPCRequest(message)) return;
   const { settings } = session;
   const uri = `resource ${String(message.params?.['uri'])}`;

@@ -43,8 +43,9 @@ export function hubTransports({ path, hub, token }: TransportParts): BridgeParts
         return () => clearTimeout(timer);
       },
     });
-    transport.onmessage = heard;
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
+    transport.onmessage = heard;
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
     transport.onerror = (error) => {
       refused = statusOf(error) === 401;
       failed(error);

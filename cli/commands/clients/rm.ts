@@ -15,11 +15,11 @@ export const clientsRm = command({
       import('../../client-tokens.ts'),
     ]);
     const removed = await context.hub(adminApi.removeClient, { params: { client } });
-    await forgetClientToken(context.home, removed.name);
+    const kept = await forgetClientToken(context.home, removed.name);
     return {
       data: removed,
       notes: [`${removed.name} is removed. To undo that, it has to be given a new token.`],
-      undo: `berth clients add ${removed.name}`,
+      undo: `berth clients add ${removed.name}${kept ? ' --proxy' : ''}`,
     };
   },
 });
