@@ -113,6 +113,14 @@ const HELLO = {
     clientInfo: { name: 'test', version: '1.0.0' },
   },
 };
+const asking = (message: string) => ({
+  method: 'elicitation/create' as const,
+  params: {
+    mode: 'form' as const,
+    message,
+    requestedSchema: { type: 'object' as const, properties: { sure: { type: 'boolean' as const } } },
+  },
+});
 const READY = { jsonrpc: '2.0', method: 'notifications/initialized' };
 
 describe('the bridge', () => {
@@ -198,10 +206,7 @@ describe('the bridge', () => {
     async () => {
       const hub = await sessionHub((server) => {
         server.fallbackRequestHandler = async (_request, { mcpReq }) => {
-          const answer = await mcpReq.elicitInput({
-            message: 'Really?',
-            requestedSchema: { type: 'object', properties: { sure: { type: 'boolean' } } },
-          });
+          const answer = await mcpReq.send(asking('Really?'));
           return { content: [{ type: 'text', text: JSON.stringify(answer) }] };
         };
       });
@@ -259,12 +264,8 @@ describe('the bridge', () => {
     async () => {
       const hub = await sessionHub((server) => {
         server.fallbackRequestHandler = async (_request, { mcpReq }) => {
-          return {
-            ...(await mcpReq.elicitInput({
-              message: 'Q',
-              requestedSchema: { type: 'object', properties: {} },
-            })),
-          };
+          const answer = await mcpReq.send(asking('Q'));
+          return { content: [{ type: 'text', text: JSON.stringify(answer) }] };
         };
       });
       const client = bridged(() => hub.url);
