@@ -267,6 +267,8 @@ export const REQUIREMENTS = {
   'mcp.real-clients':
     'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
   'mcp.inspector': 'The MCP Inspector lists and calls in both eras.',
+  'mcp.reference-servers':
+    'The reference servers of MCP, packed as skills, work through the hub from every client in both eras.',
   'sandbox.only-granted-files':
     'A skill reads what lies in its granted folder and nothing else, by any path.',
 
