@@ -16,6 +16,7 @@ import { type RpcError, rpcErrorOf } from './failures.ts';
 import { connectionLost } from './hub-fetch.ts';
 import { type Connection, createLegacyLine } from './legacy-line.ts';
 import { linesOf } from './lines.ts';
+import { createParamHeaders } from './param-headers.ts';
 
 /** What the hub takes of one message; more is refused here, where the client can still be told by its id. */
 const MESSAGE_MAX_BYTES = 4 * 1024 * 1024;
@@ -59,6 +60,7 @@ export async function bridge({ input, output, say, connect, signal }: BridgePart
   const pending = new Map<RequestId, Pending>();
   /** Requests of the hub, under the ids by which the client knows them: sessions number from the start. */
   const asked = new Map<RequestId, { id: RequestId; connection: Connection }>();
+  const paramHeaders = createParamHeaders();
   let asks = 0;
   let drained: (() => void) | undefined;
   let complaint = '';
@@ -72,7 +74,10 @@ export async function bridge({ input, output, say, connect, signal }: BridgePart
   function hear(message: JSONRPCMessage, connection: Connection = modern): void {
     if (isJSONRPCRequest(message)) return ask(message, connection);
     if (isJSONRPCNotification(message)) return deliver(renamed(message, connection));
-    if (message.id === undefined || !settle(message.id)) return;
+    const entry = message.id === undefined ? undefined : pending.get(message.id);
+    if (entry === undefined) return;
+    settle(entry.request.id);
+    if ('result' in message && entry.request.method === 'tools/list') paramHeaders.learn(message);
     complaint = '';
     deliver(message);
   }
@@ -108,11 +113,10 @@ export async function bridge({ input, output, say, connect, signal }: BridgePart
     return { ...message, params: { ...message.params, requestId: known[0] } };
   }
 
-  /** Forgets a request; false when it is not known (any more). */
-  function settle(id: RequestId): boolean {
-    const known = pending.delete(id);
+  /** Forgets a request. */
+  function settle(id: RequestId): void {
+    pending.delete(id);
     if (isQuiet()) drained?.();
-    return known;
   }
 
   /** Nothing is left to wait for; a subscription has no end of its own. */
@@ -162,8 +166,12 @@ export async function bridge({ input, output, say, connect, signal }: BridgePart
     const entry: Pending = { request, era, stop, sent: Promise.resolve(), open: false, cancelled: false };
     pending.set(request.id, entry);
     const onRequestStreamEnd = (): void => fail(entry, connectionLost());
-    const line = era === 'modern' ? modern : legacy;
-    entry.sent = line.send(request, { requestSignal: stop.signal, onRequestStreamEnd }).then(
+    const options = { requestSignal: stop.signal, onRequestStreamEnd };
+    const sending =
+      era === 'modern'
+        ? modern.send(request, { ...options, headers: paramHeaders.of(request) })
+        : legacy.send(request, options);
+    entry.sent = sending.then(
       () => void (entry.open = true),
       (error: unknown) => fail(entry, error),
     );

@@ -291,6 +291,46 @@ describe('the bridge', () => {
     },
   );
 
+  it(
+    'repeats arguments in headers where the list of tools asked for that',
+    verifies('proxy.both-eras'),
+    async () => {
+      const received: IncomingMessage['headers'][] = [];
+      const inputSchema = {
+        type: 'object',
+        properties: {
+          region: { type: 'string', 'x-mcp-header': 'Region' },
+          deep: { type: 'object', properties: { n: { type: 'integer', 'x-mcp-header': 'N' } } },
+          absent: { type: 'string', 'x-mcp-header': 'Absent' },
+          silent: { type: 'string' },
+        },
+      };
+      const url = await served((request, response, body) => {
+        received.push(request.headers);
+        const result = body['method'] === 'tools/list' ? { tools: [{ name: 'x', inputSchema }] } : {};
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify({ jsonrpc: '2.0', id: body['id'], result }));
+      });
+      const client = bridged(() => url);
+      const ask = async (id: number, method: string, params: object) => {
+        client.say({ jsonrpc: '2.0', id, method, params: { ...params, _meta: META } });
+        await client.hear();
+        return received.at(-1) ?? {};
+      };
+      await ask(1, 'tools/list', {});
+      const args = { region: ' für ', deep: { n: 7 }, silent: 'x' };
+      const sent = await ask(2, 'tools/call', { name: 'x', arguments: args });
+      const named = (headers: object) =>
+        Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith('mcp-param-')));
+      expect(named(sent)).toEqual({
+        'mcp-param-region': `=?base64?${Buffer.from(' für ').toString('base64')}?=`,
+        'mcp-param-n': '7',
+      });
+      const other = await ask(3, 'tools/call', { name: 'y', arguments: args });
+      expect(named(other)).toEqual({});
+    },
+  );
+
   it('refuses what is no message or too long, and goes on', verifies('proxy.bounded'), async () => {
     const url = await served((_request, response, body) => {
       response.writeHead(200, { 'content-type': 'application/json' });
