@@ -29,6 +29,7 @@ import { profilesLs } from './commands/profiles/ls.ts';
 import { profilesRm } from './commands/profiles/rm.ts';
 import { profilesSet } from './commands/profiles/set.ts';
 import { profilesShow } from './commands/profiles/show.ts';
+import { proxy } from './commands/proxy.ts';
 import { publish } from './commands/publish.ts';
 import { remove } from './commands/remove.ts';
 import { revoke } from './commands/revoke.ts';
@@ -66,6 +67,7 @@ export const COMMANDS: readonly Command[] = [
   profilesShow,
   profilesSet,
   profilesRm,
+  proxy,
 
   init,
   check,

@@ -11,6 +11,11 @@ export const loneRunFilePath = (home: string, server: 'hub' | 'registry'): strin
 export const adminTokenPath = (home: string): string => join(home, 'admin.token');
 /** Tokens of other registries, from `berth login`. */
 export const credentialsPath = (home: string): string => join(home, 'credentials.json');
+/** Tokens of clients that `berth proxy` speaks for. */
+export const clientTokensDir = (home: string): string => join(home, 'clients');
+/** One of them. */
+export const clientTokenPath = (home: string, client: string): string =>
+  join(clientTokensDir(home), `${client}.token`);
 /** The author's keys. */
 export const keysDir = (home: string): string => join(home, 'keys');
 /** One author key. */

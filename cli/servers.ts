@@ -112,6 +112,16 @@ export async function ownRegistry(home: string): Promise<string | undefined> {
   return (await readRunFile(home))?.registry ?? (await loneRunFile(home, 'registry'))?.registry;
 }
 
+/**
+ * The hub that runs in this home, with others or alone; undefined when none does. There is no default: whoever else
+ * listens at the usual address must not get a client's token.
+ */
+export async function ownHub(home: string): Promise<string | undefined> {
+  const [whole, lone] = [await readRunFile(home), await readPointer(loneRunFilePath(home, 'hub'))];
+  const found = whole?.hub ?? lone?.['hub'];
+  return typeof found === 'string' && URL.canParse(found) ? found : undefined;
+}
+
 /** What `berth serve` wrote about a server that runs alone. */
 async function loneRunFile(
   home: string,

@@ -18,6 +18,8 @@ import type { InstallParts } from './install.ts';
 import { openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
+import { clientAccess } from './oauth/client-access.ts';
+import { fetchJson } from './oauth/fetch-json.ts';
 import { hubPaths } from './paths.ts';
 import { openProfiles } from './profiles.ts';
 import { answersPolicy } from './policy/answers.ts';
@@ -124,16 +126,20 @@ export async function startHub(
   const gateway = exposingGateway({ whole, installed, clients, profiles });
 
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
+  const access = clientAccess(config.oauth, { gateway, clients, installed, fetchJson, clock });
   const endpoint = createMcpEndpoint({
-    gateway,
-    authenticate: (token) => clients.authenticate(token),
+    ...access,
     serverInfo: { name: 'berth', title: 'Berth', version },
     ownHosts: () => ownHosts,
     log,
+    limits: { requestRate: config.rate.client },
   });
   await recordStart(db, audit);
   const app = createApp({ log, names });
-  mountHub(app, { ready: () => audit.head().records > 0 });
+  mountHub(app, {
+    ready: () => audit.head().records > 0,
+    protectedResource: access.protectedResource,
+  });
   const open = await listen(app, { host: config.host, port: config.port }, mcpFirst(endpoint));
   const mcp = `${open.url}/mcp`;
   const { port } = new URL(open.url);

@@ -23,6 +23,7 @@ export const ERRORS = {
   'not-signed-in': { status: 401, exit: 4, title: 'Sign in first' },
   'token-expired': { status: 401, exit: 4, title: 'The token has expired' },
   forbidden: { status: 403, exit: 3, title: 'Not allowed' },
+  'insufficient-scope': { status: 403, exit: 3, title: 'The token does not open this' },
   'host-refused': { status: 403, exit: 3, title: 'This Host or Origin is not allowed' },
 
   'manifest-invalid': { status: 422, exit: 2, title: 'The manifest is not valid' },

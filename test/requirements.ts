@@ -178,6 +178,31 @@ export const REQUIREMENTS = {
   'exposure.once': 'An index is built once for each change of what is seen, never for each search.',
   'exposure.kept':
     'What a client is shown and what is in a profile is on record, and the same after a restart.',
+  'mcp.rate': 'Each client has a rate of its own, and a refusal says how long to wait.',
+
+  // tokens of authorization servers
+  'oauth.accepts':
+    'An access token of a configured authorization server gets in, in both eras, beside the hub’s own tokens.',
+  'oauth.refuses':
+    'An access token that is expired, foreign, for another audience, of another kind or not well signed is refused.',
+  'oauth.challenge': 'Whoever is not let in is told where to get a token, and with which scope.',
+  'oauth.users-apart': 'No authorization server can name the local user or a user of another one.',
+  'oauth.keys':
+    'Keys of an authorization server are rotated without a restart, and nobody can make the hub ask for them without end.',
+  'oauth.fails-closed':
+    'When the keys of an authorization server cannot be had safely, no token of it is accepted.',
+  'oauth.scopes': 'A token shows and opens what its scopes map to, and what it lacks is named.',
+  'oauth.config': 'Settings that would make a token easier to forge or to steal stop the start.',
+  'oauth.no-passthrough': 'No request header of a client reaches a skill’s environment or standard input.',
+  // the bridge for clients on a pipe
+  'proxy.both-eras':
+    'Clients on a pipe, of both SDKs and both protocol eras, do through `berth proxy` what others do over HTTP.',
+  'proxy.unchanged': 'The bridge hands on messages as they are, in both directions.',
+  'proxy.hub-restarts':
+    'A client on a pipe outlives its hub: it is told what did not happen, and works on when the hub is back.',
+  'proxy.token-in-home': 'A client on a pipe needs no token in its settings; its token goes with the client.',
+  'proxy.ends': 'The bridge ends with its client, after the last answer or at once when told to.',
+  'proxy.bounded': 'Lines that are too long, or no messages, and too many requests are refused one by one.',
 
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
@@ -287,9 +312,14 @@ export const REQUIREMENTS = {
   'mcp.asks-labelled':
     'A question of a skill names the skill, asks for no secret, and leads to no address of the hub.',
   'mcp.logging': 'Log messages of a skill reach only who asked for them, from the level asked for.',
+  'cli.client-entries':
+    'The printed settings of each client are in its own form, with a token only where it needs one.',
+
   'mcp.real-clients':
     'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
   'mcp.inspector': 'The MCP Inspector lists and calls in both eras.',
+  'mcp.reference-servers':
+    'The reference servers of MCP, packed as skills, work through the hub from every client in both eras.',
   'sandbox.only-granted-files':
     'A skill reads what lies in its granted folder and nothing else, by any path.',
 

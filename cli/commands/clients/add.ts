@@ -1,4 +1,5 @@
-import { command } from '../../command.ts';
+import { join } from 'node:path';
+import { command, type Context } from '../../command.ts';
 import { shownBy } from '../../shown.ts';
 
 /** `berth clients add` */
@@ -6,7 +7,7 @@ export const clientsAdd = command({
   name: 'clients add',
   group: 'Use skills',
   groupSummary: 'MCP clients that may use this hub',
-  summary: 'Add an MCP client; its token is shown this once',
+  summary: 'Add an MCP client; prints what to paste into its settings',
   arguments: { client: { about: 'a name for it, such as claude or vscode' } },
   options: {
     expires: {
@@ -16,42 +17,85 @@ export const clientsAdd = command({
       value: 'DAYS',
       about: 'the token ends after so many days; never when left out',
     },
+    print: {
+      type: 'text',
+      value: 'FORMAT',
+      about: 'the settings of claude, claude-desktop, vscode, cursor, codex, inspector or json',
+    },
     mode: {
       type: 'text',
       value: 'MODE',
       about: 'all (when left out), profile, or search: three tools that find the others',
     },
     profile: { type: 'text', value: 'NAME', about: 'show it only what is in this profile' },
+    proxy: {
+      type: 'flag',
+      about: 'keep the token in the home, for berth proxy, instead of showing it',
+    },
   },
   examples: [
-    'berth clients add claude',
+    'berth clients add claude --print claude',
+    'berth clients add desktop --print claude-desktop',
+    'berth clients add codex --print codex --proxy',
     'berth clients add ci --expires 30 --json',
     'berth clients add cursor --mode search',
   ],
-  async run(context, { client, expires, mode, profile }) {
-    const { adminApi } = await import('../../../hub/admin-api.ts');
+  async run(context, { client, expires, print, proxy, mode, profile }) {
+    const [{ adminApi }, { clientEntry, entryName, needsProxy }] = await Promise.all([
+      import('../../../hub/admin-api.ts'),
+      import('../../client-entries.ts'),
+    ]);
+    const format = entryName(print ?? 'json');
     const shown = shownBy(mode, profile);
-    const added = await context.hub(adminApi.addClient, {
+    const kept = proxy || needsProxy(format);
+    const { name, token, mcp, ...added } = await context.hub(adminApi.addClient, {
       body: {
         name: client,
         ...(expires === undefined ? {} : { expiresInDays: expires }),
         ...(shown === undefined ? {} : { shown }),
       },
     });
+    if (kept) await keep(context, name, token);
+    const entry = clientEntry(
+      format,
+      kept ? proxyCommand(context, name, await berthScript()) : { url: mcp, token },
+    );
     return {
-      data: added,
-      text: clientConfig(added),
+      data: { ...added, name, ...(kept ? {} : { token }), mcp, entry },
+      text: entry.text,
       notes: [
-        'Paste this into the MCP settings of the client. The token is not shown again.',
-        `With Claude Code: claude mcp add --transport http berth ${added.mcp} --header "Authorization: Bearer TOKEN"`,
+        `Paste this into ${entry.file}.`,
+        kept
+          ? 'Its token stays in the home of Berth, readable by your account alone; the settings hold none.'
+          : 'It holds the token, which is not shown again.',
+        ...(entry.command === undefined ? [] : [`Or type: ${entry.command}`]),
       ],
-      undo: `berth clients rm ${added.name}`,
+      undo: `berth clients rm ${name}`,
     };
   },
 });
 
-/** The form that most clients read (`mcpServers`). */
-function clientConfig({ mcp, token }: { mcp: string; token: string }): string {
-  const entry = { type: 'http', url: mcp, headers: { Authorization: `Bearer ${token}` } };
-  return JSON.stringify({ mcpServers: { berth: entry } }, undefined, 2);
+/** A client whose token could not be kept is of no use to anybody. */
+async function keep(context: Context, name: string, token: string): Promise<void> {
+  const { saveClientToken } = await import('../../client-tokens.ts');
+  try {
+    await saveClientToken(context.home, name, token);
+  } catch (error) {
+    const { adminApi } = await import('../../../hub/admin-api.ts');
+    await context.hub(adminApi.removeClient, { params: { client: name } });
+    throw error;
+  }
+}
+
+/** Whole paths: a program with windows has another PATH than a shell. */
+function proxyCommand({ settings, home }: Context, client: string, script: string) {
+  return {
+    command: process.execPath,
+    args: [script, 'proxy', '--client', client, ...(settings.usualHome ? [] : ['--home', home])],
+  };
+}
+
+async function berthScript(): Promise<string> {
+  const { berthRoot } = await import('../../root.ts');
+  return join(berthRoot(), 'cli', 'berth.js');
 }

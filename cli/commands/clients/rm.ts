@@ -11,12 +11,21 @@ export const clientsRm = command({
   options: {},
   examples: ['berth clients rm claude'],
   async run(context, { client }) {
-    const { adminApi } = await import('../../../hub/admin-api.ts');
+    const [{ adminApi }, { forgetClientToken }] = await Promise.all([
+      import('../../../hub/admin-api.ts'),
+      import('../../client-tokens.ts'),
+    ]);
     const removed = await context.hub(adminApi.removeClient, { params: { client } });
+    const kept = await forgetClientToken(context.home, removed.name);
     return {
       data: removed,
       notes: [`${removed.name} is removed. To undo that, it has to be given a new token.`],
-      undo: `berth clients add ${removed.name}${removed.shown.mode === 'all' ? '' : ` ${shownFlags(removed.shown)}`}`,
+      undo: [
+        'berth clients add',
+        removed.name,
+        ...(removed.shown.mode === 'all' ? [] : [shownFlags(removed.shown)]),
+        ...(kept ? ['--proxy'] : []),
+      ].join(' '),
     };
   },
 });

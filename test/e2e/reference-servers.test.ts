@@ -1,0 +1,212 @@
+import { spawn } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as V1Transport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Berth, newHome, removeHome, startBerth } from '../support/berth.ts';
+import { verifies } from '../support/verifies.ts';
+
+/**
+ * The reference servers of MCP as skills. `reference/<name>` is what an author writes to pack each; what the packages
+ * read at run time besides their code is copied beside it, as the author would.
+ */
+const root = join(import.meta.dirname, '../..');
+const published = join(root, 'node_modules/@modelcontextprotocol');
+const SERVERS = ['everything', 'filesystem', 'memory', 'sequential-thinking'] as const;
+const info = { name: 'e2e', version: '1.0.0' };
+
+let home: string;
+let workspace: string;
+/** Below `node_modules`, so that the skills find the packages as in a project that has installed them. */
+let sources: string;
+let up: Berth;
+let token: string;
+
+beforeAll(async () => {
+  [home, workspace] = [await newHome(), await newHome()];
+  await writeFile(join(workspace, 'hello.txt'), 'hello from the workspace\n');
+  await mkdir(join(root, 'node_modules/.cache'), { recursive: true });
+  sources = await mkdtemp(join(root, 'node_modules/.cache/reference-'));
+  await cp(join(import.meta.dirname, 'reference'), sources, { recursive: true });
+  await cp(join(published, 'server-everything/dist/docs'), join(sources, 'everything/docs'), {
+    recursive: true,
+  });
+  await cp(
+    join(published, 'server-sequential-thinking/package.json'),
+    join(sources, 'sequential-thinking/package.json'),
+  );
+  up = await startBerth(home);
+  for (const name of SERVERS) {
+    await up.ok('publish', join(sources, name));
+    const folder = name === 'filesystem' ? ['--workspace', workspace] : [];
+    await up.ok('install', `local.reference/${name}`, '--yes', '--allow-tool', '*', ...folder);
+  }
+  token = (await up.ok('clients', 'add', 'e2e'))['token'] as string;
+});
+
+afterAll(async () => {
+  await up.stop();
+  await rm(sources, { recursive: true, force: true });
+  await removeHome(home);
+  await removeHome(workspace);
+});
+
+/** Text of whatever a request was answered with, by whatever client. */
+interface Driven {
+  tools(): Promise<string>;
+  resources(): Promise<string>;
+  prompts(): Promise<string>;
+  call(name: string, args: Record<string, string | number | boolean>): Promise<string>;
+  read(uri: string): Promise<string>;
+  prompt(name: string, args: Record<string, string>): Promise<string>;
+  close(): Promise<void>;
+}
+
+const auth = () => ({ requestInit: { headers: { authorization: `Bearer ${token}` } } });
+
+/** What both SDKs' clients have in common. */
+type AnyClient = Pick<
+  Client,
+  'callTool' | 'close' | 'getPrompt' | 'listPrompts' | 'listResources' | 'listTools' | 'readResource'
+>;
+
+function drivenBy(client: AnyClient): Driven {
+  return {
+    tools: async () => JSON.stringify(await client.listTools()),
+    resources: async () => JSON.stringify(await client.listResources()),
+    prompts: async () => JSON.stringify(await client.listPrompts()),
+    call: async (name, args) => JSON.stringify(await client.callTool({ name, arguments: args })),
+    read: async (uri) => JSON.stringify(await client.readResource({ uri })),
+    prompt: async (name, args) => JSON.stringify(await client.getPrompt({ name, arguments: args })),
+    close: () => client.close(),
+  };
+}
+
+async function v1(): Promise<Driven> {
+  const client = new V1Client(info);
+  await client.connect(new V1Transport(new URL(up.urls.mcp), auth()));
+  return drivenBy(client as unknown as AnyClient);
+}
+
+async function v2(mode: 'legacy' | { pin: string }): Promise<Driven> {
+  const client = new Client(info, { versionNegotiation: { mode } });
+  await client.connect(new StreamableHTTPClientTransport(new URL(up.urls.mcp), auth()));
+  return drivenBy(client);
+}
+
+async function inspector(era: 'legacy' | 'modern'): Promise<Driven> {
+  const ask = (method: string, ...args: string[]) =>
+    inspect('--protocol-era', era, '--method', method, ...args);
+  const pairs = (flag: string, values: object) =>
+    Object.entries(values).flatMap(([name, value]) => [flag, `${name}=${String(value)}`]);
+  return {
+    tools: () => ask('tools/list'),
+    resources: () => ask('resources/list'),
+    prompts: () => ask('prompts/list'),
+    call: (name, args) => ask('tools/call', '--tool-name', name, ...pairs('--tool-arg', args)),
+    read: (uri) => ask('resources/read', '--uri', uri),
+    prompt: (name, args) => ask('prompts/get', '--prompt-name', name, ...pairs('--prompt-args', args)),
+    close: async () => undefined,
+  };
+}
+
+/** One run of the Inspector's command line; fails with all that it said. */
+async function inspect(...args: string[]): Promise<string> {
+  const launcher = join(published, 'inspector/clients/launcher/build/index.js');
+  const header = ['--header', `Authorization: Bearer ${token}`];
+  const child = spawn(
+    process.execPath,
+    [launcher, '--cli', up.urls.mcp, '--transport', 'http', ...header, ...args],
+    { env: { PATH: process.env['PATH'], HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`inspector ${args.join(' ')} → ${String(code)}\n${output}`);
+  return output;
+}
+
+describe.each([
+  ['the v1 client', () => v1()],
+  ['the v2 client, legacy', () => v2('legacy')],
+  ['the v2 client, modern', () => v2({ pin: '2026-07-28' })],
+  ['the Inspector, legacy', () => inspector('legacy')],
+  ['the Inspector, modern', () => inspector('modern')],
+] as const)('to %s', (name, connect) => {
+  it('server-everything is whole', verifies('mcp.reference-servers'), async () => {
+    const client = await connect();
+    expect(await client.tools()).toContain('everything__get-structured-content');
+    expect(await client.call('everything__echo', { message: 'ahoy' })).toContain('Echo: ahoy');
+    expect(await client.call('everything__get-sum', { a: 2, b: 3 })).toContain('is 5');
+    expect(await client.call('everything__get-structured-content', { location: 'Chicago' })).toContain(
+      'temperature',
+    );
+    expect(await client.resources()).toContain('demo://resource/static/document/features.md');
+    expect(await client.read('demo://resource/static/document/features.md')).toContain('Everything Server');
+    expect(await client.read('demo://resource/dynamic/text/1')).toContain('text/plain');
+    expect(await client.prompts()).toContain('everything__args-prompt');
+    expect(await client.prompt('everything__args-prompt', { city: 'Paris' })).toContain('Paris');
+    await client.close();
+  });
+
+  it(
+    'server-filesystem reads and writes the granted folder and no other',
+    verifies('mcp.reference-servers'),
+    async () => {
+      const client = await connect();
+      const read = (path: string) => client.call('filesystem__read_text_file', { path });
+      expect(await read('/workspace/hello.txt')).toContain('hello from the workspace');
+      expect(await read('/etc/hostname').catch(String)).toMatch(/denied|outside/);
+      const file = `${name.replaceAll(/\W+/g, '-')}.txt`;
+      await client.call('filesystem__write_file', { path: `/workspace/${file}`, content: name });
+      expect(await readFile(join(workspace, file), 'utf8')).toBe(name);
+      await client.close();
+    },
+  );
+
+  it('server-memory keeps its graph', verifies('mcp.reference-servers'), async () => {
+    const client = await connect();
+    expect(await client.call('memory__search_nodes', { query: 'nobody' })).toContain('entities');
+    expect(await client.read('memory://knowledge-graph')).toContain('relations');
+    await client.close();
+  });
+
+  it('server-sequential-thinking thinks', verifies('mcp.reference-servers'), async () => {
+    const client = await connect();
+    const thought = { thought: 'First.', thoughtNumber: 1, totalThoughts: 1, nextThoughtNeeded: false };
+    expect(await client.call('sequential-thinking__sequentialthinking', thought)).toContain(
+      'thoughtHistoryLength',
+    );
+    await client.close();
+  });
+});
+
+describe('server-everything', () => {
+  it(
+    'hands out pictures, and sees nothing of the environment of the hub',
+    verifies('mcp.reference-servers'),
+    async () => {
+      const client = await v2({ pin: '2026-07-28' });
+      expect(await client.call('everything__get-tiny-image', {})).toContain('image/png');
+      const seen = await client.call('everything__get-env', {});
+      expect([seen.includes('/skill'), seen.includes(home)]).toEqual([true, false]);
+      await client.close();
+    },
+  );
+
+  // What it asks in the middle of a call (elicitation, sampling, roots) needs clients that answer: those cases go here.
+});
+
+describe('the graph of server-memory', () => {
+  it('outlives the process that wrote it', verifies('mcp.reference-servers'), async () => {
+    const entities = [{ name: 'Ada', entityType: 'person', observations: ['wrote the first program'] }];
+    await up.ok('call', 'memory', 'create_entities', JSON.stringify({ entities }));
+    await up.stop();
+    up = await startBerth(home);
+    const client = await v2({ pin: '2026-07-28' });
+    expect(await client.call('memory__search_nodes', { query: 'Ada' })).toContain('wrote the first program');
+    await client.close();
+  });
+});

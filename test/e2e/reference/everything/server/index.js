@@ -1,0 +1,1 @@
+import '@modelcontextprotocol/server-everything/dist/transports/stdio.js';

@@ -1,0 +1,1 @@
+import '@modelcontextprotocol/server-filesystem/dist/index.js';

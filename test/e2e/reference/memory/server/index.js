@@ -1,0 +1,2 @@
+import './settings.js';
+import '@modelcontextprotocol/server-memory/dist/index.js';

@@ -1,0 +1,1 @@
+import '@modelcontextprotocol/server-sequential-thinking/dist/index.js';
