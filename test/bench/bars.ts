@@ -25,5 +25,5 @@ export function collectBars(): Bars {
 }
 
 function figure(value: number): string {
-  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(2);
+  return value.toFixed(Math.abs(value) >= 100 ? 1 : 2);
 }

@@ -17,7 +17,7 @@ const CULPRITS = 2;
 const PAUSE_MS = 50;
 const WARM_UP_MS = 300;
 const MEASURED_MS = 1_500;
-const CONNECTS = 20;
+const CONNECTS = 100;
 const RECOVERY_BOUND_MS = 2_000;
 /** A skill that never comes back must not keep the run. */
 const MAX_RECOVERY_MS = 20_000;

@@ -10,6 +10,8 @@ export interface Load {
   /** Of the server itself, and of everything that runs below it: a skill's own work is not the hub's. */
   serverCpuMs: number;
   childCpuMs: number;
+  /** Of the clients, which run on the same processors as what they measure. */
+  driverCpuMs: number;
   /** Processors that others used meanwhile; more than 0.15 and the figures mean little. */
   foreignCpu: number;
 }
@@ -36,6 +38,7 @@ export async function load(
     ...percentiles(times),
     serverCpuMs: (spent('server') * 1000) / times.length,
     childCpuMs: (spent('below') * 1000) / times.length,
+    driverCpuMs: (spent('driver') * 1000) / times.length,
     foreignCpu: Math.max(0, (spent('machine') - spent('ours')) / seconds),
   };
 }
@@ -71,5 +74,5 @@ export async function loops(calls: readonly (() => Promise<void>)[], ms: number)
 function usage(server: number | undefined) {
   const { own, below } = server === undefined ? { own: 0, below: 0 } : cpuOf(server);
   const ours = cpuOf(process.pid);
-  return { server: own, below, ours: ours.own + ours.below, machine: machineBusy() };
+  return { server: own, below, driver: ours.own, ours: ours.own + ours.below, machine: machineBusy() };
 }

@@ -17,6 +17,7 @@ export interface ChaosSkill {
 export const CHAOS: readonly ChaosSkill[] = [
   { name: 'slow', tool: 'slow' },
   { name: 'hung', tool: 'hang' },
+  { name: 'spinning', tool: 'spin' },
   { name: 'crashing', tool: 'crash' },
   { name: 'flooding', tool: 'flood' },
   { name: 'never-reading', tool: 'ok', args: ['deaf'] },
