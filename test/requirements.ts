@@ -245,6 +245,14 @@ export const REQUIREMENTS = {
   'hub.killed-install': 'A hub killed at any step of an install has nothing half there after the restart.',
   'hub.killed-call':
     'A hub killed at any step of a call has an honest end of that call on record after the restart.',
+  'hub.neighbours':
+    'Skills that hang, crash, flood, read nothing, print garbage, fork or eat memory, alone and all at once, fail with a typed error and fail no call of another.',
+  'hub.connects-at-once': 'A client connects and lists without any skill being waited for.',
+  'hub.busy': 'What a skill cannot take is refused as busy, not kept.',
+  'hub.sessions-flat': 'A thousand sessions leave no process and no open file behind.',
+  'hub.drain': 'A hub that is told to stop finishes the calls in flight and leaves no process.',
+  'hub.killed-busy':
+    'A hub killed under 64 busy clients leaves no process and an audit log that verifies, and serves again.',
 
   // audit
   'audit.chain': 'The audit log is one unbroken chain across restarts, and verifies whole.',
