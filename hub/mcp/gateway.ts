@@ -1,4 +1,5 @@
 import type { Principal } from '../../protocol/policy.ts';
+import type { Answers, Questions } from '../tasks/task.ts';
 
 export type { Principal };
 
@@ -33,6 +34,13 @@ export interface GatewayView {
   completions: boolean;
 }
 
+/** Whoever waits for a call, as far as the skill may turn to it meanwhile. */
+export interface CallingClient {
+  capabilities: Record<string, unknown>;
+  /** Puts questions to the client; rejects when they are not answered. */
+  ask(questions: Questions): Promise<Answers>;
+}
+
 export interface GatewayRequest {
   method: 'tools/call' | 'resources/read' | 'prompts/get' | 'completion/complete';
   /** The request's params as the client sent them, `_meta` included. */
@@ -41,4 +49,6 @@ export interface GatewayRequest {
   signal: AbortSignal;
   /** Set when the client asked for progress. */
   onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
+  /** Whom the skill may turn to meanwhile, where the client can be asked. */
+  client?: CallingClient | undefined;
 }
