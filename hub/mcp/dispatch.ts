@@ -11,8 +11,10 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Logger } from '../../protocol/node/logger.ts';
+import type { Tasks } from '../tasks/tasks.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
+import { callAsTask, hasTasks, isTaskMethod, mayBeTask, taskRequest } from './tasks.ts';
 
 /** Who stands at which door, in which era. */
 export interface Visitor {
@@ -23,6 +25,8 @@ export interface Visitor {
 
 export interface DispatchParts {
   gateway: Gateway;
+  /** Undefined in a hub without tasks. */
+  tasks?: Tasks | undefined;
   /** How long a modern client may keep a list without asking again. */
   listTtlMs: number;
   newRequestId: () => string;
@@ -95,6 +99,7 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
 
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
+  if (isTaskMethod(method)) return hasTasks(capabilities);
   const known = isList(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
@@ -105,7 +110,7 @@ export function serves(capabilities: ServerCapabilities, method: string): boolea
  * schemas, which drop what they do not know.
  */
 export async function dispatch(
-  { gateway, listTtlMs, newRequestId, log }: DispatchParts,
+  { gateway, tasks, listTtlMs, newRequestId, log }: DispatchParts,
   visitor: Visitor,
   server: Server,
   request: JSONRPCRequest,
@@ -118,13 +123,22 @@ export async function dispatch(
   try {
     if (isList(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (isTaskMethod(method) && tasks !== undefined)
+      return await taskRequest(tasks, visitor.principal, { method, params }, context);
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
     const order = gatewayRequest(method, sent, context);
-    const result = await gateway.request(withAgent(visitor.principal, server, context), visitor.scope, order);
-    return method === 'tools/call'
-      ? projected(gateway, visitor, server, { name: String(sent['name']), result })
-      : perEra(visitor, method, result);
+    const principal = withAgent(visitor.principal, server, context);
+    const answer = async (more: Partial<GatewayRequest> = {}): Promise<Result> => {
+      const result = await gateway.request(principal, visitor.scope, { ...order, ...more });
+      return method === 'tools/call'
+        ? projected(gateway, visitor, server, { name: String(sent['name']), result })
+        : perEra(visitor, method, result);
+    };
+    if (tasks === undefined || visitor.era === 'legacy' || method !== 'tools/call') return await answer();
+    const tool = toolOf(gateway, visitor, sent['name']);
+    if (!mayBeTask(tool, context)) return await answer();
+    return await callAsTask(tasks, { owner: principal, tool, order, place }, context, answer);
   } catch (error) {
     if (method === 'tools/call') return toolFailure(error, place);
     throw protocolError(error, place);
@@ -141,7 +155,8 @@ function list(
   // Lists are given whole, so there is no cursor that could have come from here.
   if (parsed(listParams, params)?.cursor !== undefined) throw invalidParams('There is no such page.');
   const { field, of } = LISTS[method];
-  return { [field]: of(view), ...(era === 'modern' ? { ttlMs, cacheScope: 'private' } : {}) };
+  const entries = era === 'legacy' && field === 'tools' ? of(view).map(withoutExecution) : of(view);
+  return { [field]: entries, ...(era === 'modern' ? { ttlMs, cacheScope: 'private' } : {}) };
 }
 
 function gatewayRequest(
@@ -177,6 +192,14 @@ function withAgent(principal: Principal, server: Server, { mcpReq }: ServerConte
     : principal;
 }
 
+/** The hub has no tasks of MCP 2025-11-25, whose clients refuse to call a tool that says it must be one. */
+function withoutExecution({
+  execution: _execution,
+  ...tool
+}: Record<string, unknown>): Record<string, unknown> {
+  return tool;
+}
+
 /** The result in the form that the visitor's era has for it: older revisions know only objects as structured content. */
 function projected(
   gateway: Gateway,
@@ -186,7 +209,7 @@ function projected(
 ): Result {
   const whole = { content: [], ...result } as CallToolResult;
   if (whole.structuredContent === undefined) return whole;
-  const tool = gateway.view(principal, scope).tools.find((shown) => shown['name'] === called);
+  const tool = toolOf(gateway, { principal, scope }, called);
   return server.projectCallToolResult(whole, tool?.['outputSchema'] as Record<string, unknown> | undefined);
 }
 
@@ -217,4 +240,12 @@ function isList(method: string): method is keyof typeof LISTS {
 
 function isRequest(method: string): method is keyof typeof REQUESTS {
   return Object.hasOwn(REQUESTS, method);
+}
+
+function toolOf(
+  gateway: Gateway,
+  { principal, scope }: Pick<Visitor, 'principal' | 'scope'>,
+  name: unknown,
+): Record<string, unknown> | undefined {
+  return gateway.view(principal, scope).tools.find((shown) => shown['name'] === name);
 }

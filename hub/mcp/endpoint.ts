@@ -4,6 +4,7 @@ import { classifyInboundRequest, type Implementation } from '@modelcontextprotoc
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import type { Tasks } from '../tasks/tasks.ts';
 import { createChangeNotices } from './changes.ts';
 import { refuse } from './errors.ts';
 import type { Gateway, Principal } from './gateway.ts';
@@ -34,6 +35,8 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
 
 export interface EndpointParts {
   gateway: Gateway;
+  /** For calls that outlive their request; without it, no door has tasks. */
+  tasks?: Tasks;
   authenticate: Authenticate;
   serverInfo: Implementation;
   /** Each `host:port` by which clients reach this hub, in lower case. Asked for every request. */
@@ -64,9 +67,18 @@ export function createMcpEndpoint({
   ...parts
 }: EndpointParts): McpEndpoint {
   const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
-  const { gateway, serverInfo } = parts;
+  const { gateway, serverInfo, tasks } = parts;
   const notices = createChangeNotices({ gateway, log });
-  const shared = { ...limits, gateway, serverInfo, notices, log, clock, newRequestId: () => randomUUID() };
+  const shared = {
+    ...limits,
+    gateway,
+    tasks,
+    serverInfo,
+    notices,
+    log,
+    clock,
+    newRequestId: () => randomUUID(),
+  };
   const modern = createModernDoor(shared);
   const legacy = createLegacyDoor(shared);
   const inHand = new Map<string, number>();
@@ -122,7 +134,7 @@ export function createMcpEndpoint({
       }
     },
     async end(client) {
-      await Promise.all([modern.end(client), legacy.end(client)]);
+      await Promise.all([modern.end(client), legacy.end(client), tasks?.end(client)]);
     },
     async close() {
       notices.close();

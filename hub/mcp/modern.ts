@@ -11,6 +11,7 @@ import {
 import { audienceKey, type ChangeNotices } from './changes.ts';
 import { capabilitiesOf, dispatch, type DispatchParts, serves } from './dispatch.ts';
 import type { GatewayView, Principal, Scope } from './gateway.ts';
+import { withTasks } from './tasks.ts';
 
 /** One HTTP request that has passed the guards, with its parsed body where it has one. */
 export interface Admitted {
@@ -82,7 +83,7 @@ export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: nu
 
 function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method: string): ViewServer {
   const view = parts.gateway.view(principal, scope);
-  const capabilities = capabilitiesOf(view, scope);
+  const capabilities = withTasks(capabilitiesOf(view, scope), parts.tasks);
   const mcp = new ViewServer(
     view,
     parts.serverInfo,

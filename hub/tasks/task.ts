@@ -22,7 +22,9 @@ export type Ending =
   | { status: 'cancelled' };
 
 export type TaskState =
-  { status: 'working' } | { status: 'input_required'; inputRequests: Questions } | Ending;
+  | { status: 'working' }
+  | { status: 'input_required'; inputRequests: Questions }
+  | Ending;
 
 /** Whose a task is. Nobody else gets at it, and nobody else learns that it exists. */
 export interface Owner {

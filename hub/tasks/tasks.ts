@@ -39,7 +39,7 @@ export interface TaskLimits {
 export const DEFAULT_TASK_LIMITS: TaskLimits = {
   afterMs: 5_000,
   ttlMs: 60 * 60_000,
-  tasksPerClient: 256,
+  tasksPerClient: 1_024,
   openPerClient: 32,
   bytesPerClient: 64 * 1024 * 1024,
 };
@@ -80,6 +80,9 @@ export interface Control {
   onProgress: Progress;
 }
 
+type Work = (control: Control) => Promise<Record<string, unknown>>;
+type Answer = { result: Record<string, unknown> } | { task: Task };
+
 /** Calls that outlive their request: started once, fetched by whoever started them (SEP-2663). */
 export interface Tasks {
   /**
@@ -87,10 +90,7 @@ export interface Tasks {
    * @throws whatever the call throws before it has become a task; AppError `rate-limited` when there must be a task
    *   and the client has too many already.
    */
-  run(
-    call: TaskCall,
-    work: (control: Control) => Promise<Record<string, unknown>>,
-  ): Promise<{ result: Record<string, unknown> } | { task: Task }>;
+  run(call: TaskCall, work: Work): Promise<Answer>;
   /** @throws AppError `task-not-found` for a task that is unknown, has expired, or is somebody else's: no telling which. */
   get(asking: Owner, id: string): Promise<Task>;
   /** Takes answers to what the task asks. @throws AppError `task-not-found` */
@@ -137,26 +137,101 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
   const store = sqliteTasks(db);
   const open = new Map<string, Open>();
   let closing = false;
+  let turn: Promise<unknown> = Promise.resolve();
 
   await store.removeExpired(clock.now());
   for (const task of await store.unfinished()) {
     const error = { code: INTERNAL_ERROR, message: OUTCOME_UNKNOWN };
     await store.end(
-      ended(task, { ending: { status: 'failed', error }, message: OUTCOME_UNKNOWN, keepMs: limits.ttlMs }, clock.now()),
+      ended(
+        task,
+        { ending: { status: 'failed', error }, message: OUTCOME_UNKNOWN, keepMs: limits.ttlMs },
+        clock.now(),
+      ),
     );
   }
 
+  /** A task from the start: the client's request is answered while the call has hardly begun. */
+  async function atOnce(call: TaskCall, work: Work): Promise<Answer> {
+    const abort = new AbortController();
+    let entry: Open;
+    try {
+      entry = await begin(call, abort);
+    } catch (error) {
+      if (call.when === 'at-once') throw error;
+      return plainly(call, work, error);
+    }
+    if (call.signal.aborted) {
+      await forget(entry);
+      throw stopped(entry.task);
+    }
+    const doing = work({
+      signal: abort.signal,
+      ask: (questions) => put(entry, questions),
+      onProgress: (progress) => say(entry, progress),
+    });
+    entry.settled = settle(entry, doing, call).catch(noted);
+    return { task: entry.task };
+  }
+
+  /** A call like any other, which becomes a task once it takes too long, or has to ask something. */
+  async function whenSlow(call: TaskCall, work: Work): Promise<Answer> {
+    const abort = new AbortController();
+    const leave = follow(call.signal, abort);
+    let becoming: Promise<Open> | undefined;
+    let became: Open | undefined;
+    const become = (): Promise<Open> =>
+      (becoming ??= begin(call, abort).then((entry) => {
+        leave();
+        became = entry;
+        entry.settled = settle(entry, doing, call).catch(noted);
+        return entry;
+      }));
+    let wake: () => void = () => undefined;
+    const needed = new Promise<void>((resolve) => (wake = resolve));
+    const doing = work({
+      signal: abort.signal,
+      async ask(questions) {
+        const answers = put(await become(), questions);
+        wake();
+        return answers;
+      },
+      onProgress: (progress) => (became === undefined ? call.onProgress?.(progress) : say(became, progress)),
+    });
+    const stopTimer = clock.after(limits.afterMs, wake);
+    try {
+      const isOver = await Promise.race([needed, doing.then(yes, yes)]);
+      if (isOver === true && becoming === undefined) return { result: await doing };
+      return { task: (await become()).task };
+    } catch (error) {
+      if (becoming !== undefined) log.warn({ err: error }, 'a call goes on without a task');
+      return { result: await doing };
+    } finally {
+      stopTimer();
+      leave();
+    }
+  }
+
+  /** For want of a task, in the client's request. */
+  async function plainly({ signal, onProgress }: TaskCall, work: Work, why: unknown): Promise<Answer> {
+    log.warn({ err: why }, 'a call goes on without a task');
+    const ask = (): Promise<never> => Promise.reject(why);
+    return { result: await work({ signal, ask, onProgress: (progress) => onProgress?.(progress) }) };
+  }
+
   /** Puts a task for a call that goes on, on disk and on record. @throws AppError `rate-limited` */
-  async function begin({ owner, tool }: TaskCall, abort: AbortController): Promise<Open> {
+  function begin(call: TaskCall, abort: AbortController): Promise<Open> {
+    // One after the other, so that all count.
+    const mine = turn.then(() => beginNow(call, abort));
+    turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async function beginNow({ owner, tool }: TaskCall, abort: AbortController): Promise<Open> {
     await store.removeExpired(clock.now());
     const kept = await store.keptFor(owner);
     const busy = [...open.values()].filter(({ task }) => isOwnedBy(task, owner) && !hasEnded(task)).length;
-    if (kept.tasks >= limits.tasksPerClient || busy >= limits.openPerClient || kept.bytes >= limits.bytesPerClient) {
-      throw new AppError('rate-limited', {
-        detail: `This client has ${kept.tasks} tasks, ${busy} of them going on.`,
-        hint: 'Wait until some have ended and expired.',
-      });
-    }
+    refuseTooMany(limits, kept, busy);
     const task = begun({ id: newTaskId(), owner, tool, ttlMs: limits.ttlMs }, clock.now());
     await audit.transaction(async (trx, record) => {
       await sqliteTasks(trx).add(task);
@@ -184,7 +259,11 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
   }
 
   /** Writes how a task ended. What cannot be written is kept in memory, for as long as there is one. */
-  async function settle(entry: Open, work: Promise<Record<string, unknown>>, { failed }: TaskCall): Promise<void> {
+  async function settle(
+    entry: Open,
+    work: Promise<Record<string, unknown>>,
+    { failed }: TaskCall,
+  ): Promise<void> {
     const ending = await work.then(
       (result): Ending => ({ status: 'completed', result }),
       (error: unknown): Ending | undefined => {
@@ -194,16 +273,20 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
       },
     );
     if (ending === undefined || entry.gone) return;
-    entry.stopTimer();
     const message = ending.status === 'failed' ? ending.error.message : undefined;
     entry.task = ended(entry.task, { ending, message, keepMs: limits.ttlMs }, clock.now());
     entry.askers.clear();
     await store.end(entry.task);
+    entry.stopTimer();
     open.delete(entry.task.id);
   }
 
+  function say(entry: Open, { message }: Parameters<Progress>[0]): void {
+    if (message !== undefined) entry.task = saying(entry.task, message, clock.now());
+  }
+
   function put(entry: Open, questions: Questions): Promise<Answers> {
-    if (entry.abort.signal.aborted) return Promise.reject(stopped(entry.task));
+    if (entry.abort.signal.aborted || hasEnded(entry.task)) return Promise.reject(stopped(entry.task));
     const { task, keys } = asking(entry.task, questions, clock.now());
     entry.task = task;
     if (keys.size === 0) return Promise.resolve({});
@@ -228,54 +311,7 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
   }
 
   return {
-    async run(call, work) {
-      const abort = new AbortController();
-      const leave = follow(call.signal, abort);
-      let entry: Promise<Open> | undefined;
-      /** The task of this call, made when it is first needed. */
-      const taskOf = (): Promise<Open> => (entry ??= begin(call, abort));
-      let wanted: () => void = () => undefined;
-      const needed = new Promise<void>((resolve) => (wanted = resolve));
-      let early: Open | undefined;
-      if (call.when !== 'when-slow') {
-        try {
-          early = await taskOf();
-        } catch (error) {
-          if (call.when === 'at-once') throw error;
-          log.warn({ err: error }, 'a call goes on without a task');
-        }
-      }
-      let handedOut = early;
-      const doing = work({
-        signal: abort.signal,
-        async ask(questions) {
-          const mine = await taskOf();
-          const answers = put(mine, questions);
-          wanted();
-          return answers;
-        },
-        onProgress(progress) {
-          if (handedOut === undefined) call.onProgress?.(progress);
-          else if (progress.message !== undefined)
-            handedOut.task = saying(handedOut.task, progress.message, clock.now());
-        },
-      });
-      const stopTimer = early === undefined ? clock.after(limits.afterMs, wanted) : wanted;
-      try {
-        const plain = early === undefined ? await Promise.race([doing, needed]) : undefined;
-        if (plain !== undefined && entry === undefined) return { result: plain };
-        handedOut = await taskOf();
-      } catch (error) {
-        // Without a task there is still the call itself.
-        if (entry !== undefined) log.warn({ err: error }, 'a call goes on without a task');
-        return { result: await doing };
-      } finally {
-        stopTimer();
-      }
-      leave();
-      handedOut.settled = settle(handedOut, doing, call).catch(noted);
-      return { task: handedOut.task };
-    },
+    run: (call, work) => (call.when === 'when-slow' ? whenSlow(call, work) : atOnce(call, work)),
     async get(owner, id) {
       return (await find(owner, id)).task;
     },
@@ -294,6 +330,7 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
       await audit.append({ event: 'task.cancelled', task: id, ...task.owner, tool: task.tool });
     },
     async end(client) {
+      await turn;
       const theirs = [...open.values()].filter(({ task }) => task.owner.client === client);
       await Promise.all(theirs.map(forget));
       await store.removeOf(client);
@@ -308,6 +345,23 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
       await Promise.all(all.map(({ settled }) => settled));
     },
   };
+}
+
+function refuseTooMany(
+  { tasksPerClient, openPerClient, bytesPerClient }: TaskLimits,
+  { tasks, bytes }: { tasks: number; bytes: number },
+  busy: number,
+): void {
+  if (tasks < tasksPerClient && busy < openPerClient && bytes < bytesPerClient) return;
+  throw new AppError('rate-limited', {
+    detail: `This client has ${tasks} tasks, ${busy} of them going on.`,
+    hint: 'Wait until some have ended and expired.',
+  });
+}
+
+/** Where only the end of something matters, not how it ended. */
+function yes(): true {
+  return true;
 }
 
 /** Hands an asker its answers once they are all there. */

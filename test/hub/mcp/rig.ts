@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../../hub/clock.ts';
 import { createMcpEndpoint, type EndpointLimits } from '../../../hub/mcp/endpoint.ts';
 import type { Gateway, GatewayView, Principal, Scope } from '../../../hub/mcp/gateway.ts';
+import type { Tasks } from '../../../hub/tasks/tasks.ts';
 import type { RunnableSkill } from '../../../hub/runner/runner.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import type { Surface } from '../../../protocol/surface.ts';
@@ -39,7 +40,8 @@ export async function endpointRig(
     clock = systemClock,
     limits = {},
     request: fails,
-  }: { clock?: Clock; limits?: Partial<EndpointLimits>; request?: Gateway['request'] } = {},
+    tasks,
+  }: { tasks?: Tasks; clock?: Clock; limits?: Partial<EndpointLimits>; request?: Gateway['request'] } = {},
 ) {
   const { runner, said, log, lines } = runnerRig();
   const skills = new Map([
@@ -65,6 +67,7 @@ export async function endpointRig(
   let ownHosts: string[] = [];
   const endpoint = createMcpEndpoint({
     gateway,
+    ...(tasks === undefined ? {} : { tasks }),
     authenticate(token) {
       if (token === 'expired')
         throw new AppError('token-expired', { detail: 'This token expired yesterday.' });
