@@ -14,7 +14,7 @@ import type { Logger } from '../../protocol/node/logger.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
-import { callAsTask, hasTasks, isTaskMethod, mayBeTask, taskRequest } from './tasks.ts';
+import { callAsTask, mayBeTask } from './tasks.ts';
 
 /** Who stands at which door, in which era. */
 export interface Visitor {
@@ -99,7 +99,6 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
 
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
-  if (isTaskMethod(method)) return hasTasks(capabilities);
   const known = isList(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
@@ -123,8 +122,6 @@ export async function dispatch(
   try {
     if (isList(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
-    if (isTaskMethod(method) && tasks !== undefined)
-      return await taskRequest(tasks, visitor.principal, { method, params }, context);
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
     const order = gatewayRequest(method, sent, context);

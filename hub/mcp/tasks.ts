@@ -3,6 +3,7 @@ import {
   ProtocolError,
   ProtocolErrorCode,
   type Result,
+  type Server,
   type ServerCapabilities,
   type ServerContext,
 } from '@modelcontextprotocol/server';
@@ -23,18 +24,16 @@ const POLL_INTERVAL_MS = 1_000;
 const MAX_ANSWERS = 64;
 const MAX_KEY_CHARS = 300;
 
+const anything = z.looseObject({});
 const taskId = z.string().min(1).max(256);
-const METHODS = {
-  'tasks/get': z.object({ taskId }),
-  'tasks/cancel': z.object({ taskId }),
-  'tasks/update': z.object({
-    taskId,
-    inputResponses: z
-      .record(z.string().max(MAX_KEY_CHARS), z.record(z.string(), z.unknown()))
-      .refine((answers) => Object.keys(answers).length <= MAX_ANSWERS, `more than ${MAX_ANSWERS} answers`),
-  }),
-} as const;
-type TaskMethod = keyof typeof METHODS;
+const oneTask = z.object({ taskId });
+const someAnswers = z.object({
+  taskId,
+  inputResponses: z
+    .record(z.string().max(MAX_KEY_CHARS), z.record(z.string(), z.unknown()))
+    .refine((answers) => Object.keys(answers).length <= MAX_ANSWERS, `more than ${MAX_ANSWERS} answers`),
+});
+const METHODS: ReadonlySet<string> = new Set(['tasks/get', 'tasks/update', 'tasks/cancel']);
 
 /** What a door of MCP 2026-07-28 offers: where there are tools, their calls can be tasks. */
 export function withTasks(capabilities: ServerCapabilities, tasks: Tasks | undefined): ServerCapabilities {
@@ -42,35 +41,40 @@ export function withTasks(capabilities: ServerCapabilities, tasks: Tasks | undef
   return { ...capabilities, extensions: { ...capabilities.extensions, [EXTENSION]: {} } };
 }
 
-export function isTaskMethod(method: string): method is TaskMethod {
-  return Object.hasOwn(METHODS, method);
+/**
+ * Answers `tasks/get`, `tasks/update` and `tasks/cancel` at a door that offers tasks. Each has a handler of its own:
+ * the SDK knows two of them as methods of an older revision, which it does not hand to a fallback.
+ */
+export function serveTasks(server: Server, tasks: Tasks, asking: Owner, place: () => ErrorPlace): void {
+  const serve = <Schema extends z.ZodType>(
+    method: string,
+    schema: Schema,
+    answer: (params: z.output<Schema>) => Promise<Result>,
+  ): void =>
+    server.setRequestHandler(method, { params: anything, result: anything }, async (params, context) => {
+      if (!declaresTasks(context)) throw capabilityMissing();
+      try {
+        // The SDK lifts answers out of the params of every request.
+        const { inputResponses } = context.mcpReq;
+        return { ...(await answer(parsed(schema, { ...params, inputResponses }))) };
+      } catch (error) {
+        throw protocolError(error, place());
+      }
+    });
+  serve('tasks/get', oneTask, async ({ taskId: id }) => detailed(await tasks.get(asking, id)));
+  serve('tasks/cancel', oneTask, async ({ taskId: id }) => {
+    await tasks.cancel(asking, id);
+    return ACKNOWLEDGED;
+  });
+  serve('tasks/update', someAnswers, async ({ taskId: id, inputResponses }) => {
+    await tasks.update(asking, id, inputResponses);
+    return ACKNOWLEDGED;
+  });
 }
 
-/** Whether a door with these capabilities has tasks. */
-export function hasTasks({ extensions }: ServerCapabilities): boolean {
-  return extensions?.[EXTENSION] !== undefined;
-}
-
-/** Answers `tasks/get`, `tasks/update` or `tasks/cancel`. @throws ProtocolError */
-export async function taskRequest(
-  tasks: Tasks,
-  asking: Owner,
-  { method, params }: { method: TaskMethod; params: unknown },
-  context: ServerContext,
-): Promise<Result> {
-  if (!declaresTasks(context)) throw capabilityMissing();
-  switch (method) {
-    case 'tasks/get':
-      return detailed(await tasks.get(asking, parsed(METHODS[method], params).taskId));
-    case 'tasks/cancel':
-      await tasks.cancel(asking, parsed(METHODS[method], params).taskId);
-      return ACKNOWLEDGED;
-    case 'tasks/update': {
-      const { taskId: id, inputResponses } = parsed(METHODS[method], params);
-      await tasks.update(asking, id, inputResponses);
-      return ACKNOWLEDGED;
-    }
-  }
+/** Whether a door with these capabilities has the method. */
+export function servesTasks({ extensions }: ServerCapabilities, method: string): boolean {
+  return extensions?.[EXTENSION] !== undefined && METHODS.has(method);
 }
 
 /** A `tools/call` that may be answered with a task. */

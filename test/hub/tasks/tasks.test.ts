@@ -259,9 +259,9 @@ describe('a task of somebody else', () => {
   });
 });
 
-describe('after a restart', () => {
+describe.each(['stopped', 'killed'])('after the hub was %s', (how) => {
   it(
-    'what was going on has an unknown outcome, and what was done is still there',
+    'what went on has an unknown outcome, and what was done is still there',
     verifies('tasks.restart'),
     async () => {
       const { tasks, reopen } = await tasksRig();
@@ -269,7 +269,7 @@ describe('after a restart', () => {
       await becomes(() => tasks.get(ada, done.id), 'completed');
       const job = work();
       const cut = taskOf(await tasks.run(taskCall(), job.do));
-      await tasks.close();
+      if (how === 'stopped') await tasks.close();
       const next = await reopen();
       expect((await next.get(ada, done.id)).state).toEqual({ status: 'completed', result: RESULT });
       const { state, message } = await next.get(ada, cut.id);
