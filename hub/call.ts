@@ -8,6 +8,14 @@ import type { Catalog, Target } from './catalog.ts';
 import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { GatewayRequest, Principal, Scope } from './mcp/gateway.ts';
 import type { Policy } from './policy/policy.ts';
+import {
+  type Answers,
+  askable,
+  type CallingClient,
+  offered,
+  type Questions,
+  relayable,
+} from './questions.ts';
 import { boundedResult, preview, redact, redactError } from './result.ts';
 import type { Clock } from './clock.ts';
 
@@ -24,6 +32,8 @@ export interface CallParts {
   secretsOf: (skill: string) => ReadonlyMap<string, string>;
   clock: Clock;
   newCallId: () => string;
+  /** Each `host:port` by which this hub is reached. */
+  ownHosts: () => readonly string[];
   log: Logger;
 }
 
@@ -88,6 +98,7 @@ export async function call(
     refuseIfChanged(parts.installed, target.skill);
     const answer = await parts.perform(target.skill, principal.user, {
       ...relayed(parts.clock, request, secrets),
+      ...turnedTo(parts, { call: id, target, request, secrets }),
       params: target.params,
     });
     const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);
@@ -144,6 +155,76 @@ function relayed(
           ? {}
           : { message: sayable(String(redact(message, secrets)), MAX_PROGRESS_CHARS) }),
       });
+    },
+  };
+}
+
+/** Log messages of one call that are passed on; a chatty skill must not make anybody buffer. */
+const MAX_LOGS_PER_CALL = 1_000;
+const MAX_LOG_CHARS = 10_000;
+
+/**
+ * The client as the skill may turn to it: offered what was granted, each question labelled, without secrets and on
+ * record, and nothing asked or taken back to a skill that may not do any more what it was let through for.
+ */
+function turnedTo(
+  parts: CallParts,
+  {
+    call: id,
+    target,
+    request: { client },
+    secrets,
+  }: { call: string; target: Target; request: GatewayRequest; secrets: ReadonlyMap<string, string> },
+): Pick<GatewayRequest, 'client'> {
+  if (client === undefined) return {};
+  const { skill } = target;
+  const capabilities = offered(askable(client.capabilities), skill.permissions.mcp);
+  if (Object.keys(capabilities).length === 0 && client.logLevel === undefined) return { client: undefined };
+  const asking = {
+    title: skill.manifest.title,
+    skill: skill.name,
+    offered: capabilities,
+    ownHosts: parts.ownHosts(),
+  };
+  let logged = 0;
+
+  async function ask(questions: Questions): Promise<Answers> {
+    const put = Object.fromEntries(
+      Object.entries(redact(questions, secrets) as Questions).map(([key, question]) => [
+        key,
+        relayable(asking, question),
+      ]),
+    );
+    refuseIfChanged(parts.installed, skill);
+    await parts.audit.append(
+      ...Object.values(put).map(
+        ({ method, params }) =>
+          ({
+            event: 'call.asked',
+            call: id,
+            skill: skill.name,
+            name: target.name,
+            method,
+            question: preview(params),
+          }) as const,
+      ),
+    );
+    const answers = await (client as CallingClient).ask(put);
+    refuseIfChanged(parts.installed, skill);
+    return answers;
+  }
+
+  return {
+    client: {
+      ...client,
+      capabilities,
+      ask,
+      log(message) {
+        logged += 1;
+        if (logged > MAX_LOGS_PER_CALL) return;
+        const clean = redact(message, secrets) as Record<string, unknown>;
+        if (JSON.stringify(clean).length <= MAX_LOG_CHARS) client.log?.(clean);
+      },
     },
   };
 }

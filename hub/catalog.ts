@@ -145,6 +145,7 @@ function expose(
   const prompts = new Map<string, Named>();
   const resources = new Map<string, InstalledSkill>();
   const templates: ExposedTemplate[] = [];
+  const asking = new Set<string>();
   const view = {
     tools: [] as Record<string, unknown>[],
     prompts: [] as Record<string, unknown>[],
@@ -156,6 +157,7 @@ function expose(
     for (const tool of skill.tools.values()) {
       const name = rename(skill, tool.name);
       tools.set(name, { skill, name: tool.name });
+      if (mayAsk(skill)) asking.add(name);
       if (visible && tool.answer !== 'deny') view.tools.push({ ...tool.definition, name });
     }
     for (const entry of skill.surface.prompts) {
@@ -190,12 +192,18 @@ function expose(
       completions: skills.some(
         (skill) => isServing(skill) && skill.surface.capabilities.completions === true,
       ),
+      logging: skills.some((skill) => isServing(skill) && skill.surface.capabilities.logging === true),
+      asking,
     },
     tools,
     prompts,
     resources,
     templates,
   };
+}
+
+function mayAsk({ permissions: { mcp } }: InstalledSkill): boolean {
+  return mcp.elicitation || mcp.sampling || mcp.roots;
 }
 
 function isServing(skill: InstalledSkill): boolean {

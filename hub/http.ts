@@ -1,18 +1,25 @@
-import type { Express, Request, Response } from 'express';
+import type { Express } from 'express';
 import { AppError } from '../protocol/errors.ts';
+import type { Front } from '../protocol/node/http-server.ts';
 import type { McpEndpoint } from './mcp/endpoint.ts';
+import { isMcpPath } from './mcp/guards.ts';
 
-/** The hub's public addresses. */
-export function mountHub(
-  app: Express,
-  { endpoint, ready }: { endpoint: McpEndpoint; ready: () => boolean },
-): void {
-  const serveMcp = (request: Request, response: Response) => endpoint.handle(request, response);
-  app.all('/mcp', serveMcp);
-  app.all('/s/:namespace/:name/mcp', serveMcp);
+/** The hub's public addresses beside MCP. */
+export function mountHub(app: Express, { ready }: { ready: () => boolean }): void {
   app.get('/healthz', (_request, response) => void response.json({ ok: true }));
   app.get('/readyz', (_request, response) => {
     if (!ready()) throw new AppError('unavailable', { detail: 'The hub is not ready yet.' });
     response.json({ ok: true });
   });
+}
+
+/** MCP goes past Express, which costs more than all the rest of a call (docs/benchmarks.md). */
+export function mcpFirst(endpoint: McpEndpoint): Front {
+  return (request, response) => {
+    if (!isMcpPath(request.url ?? '/')) return false;
+    response.setHeader('cache-control', 'no-store');
+    response.setHeader('x-content-type-options', 'nosniff');
+    void endpoint.handle(request, response);
+    return true;
+  };
 }

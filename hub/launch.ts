@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { bindPaths } from '../protocol/permissions.ts';
+import { bindPaths, normalise } from '../protocol/permissions.ts';
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import type { Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
@@ -10,6 +10,7 @@ import type { InstalledSkill } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
 import type { HubPaths } from './paths.ts';
+import { everythingOf } from './questions.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
 import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
@@ -41,13 +42,7 @@ export function launcher(parts: LaunchParts) {
         request,
       );
     }
-    const { onProgress } = request;
-    return parts.runner.request(runnable(parts, skill), user, {
-      method: request.method,
-      params: request.params,
-      signal: request.signal,
-      ...(onProgress === undefined ? {} : { onProgress }),
-    });
+    return parts.runner.request(runnable(parts, skill), user, request);
   };
 }
 
@@ -61,6 +56,8 @@ function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
     protocol: runtime.protocol,
     epoch: String(skill.epoch),
     surface: skill.surface,
+    captured: everythingOf(normalise(skill.manifest.permissions).mcp),
+    mayAsk: everythingOf(skill.permissions.mcp),
     timeoutMs: skill.permissions.resources.timeoutMs,
     plan: (user) => planOf(parts, skill, runtime, user),
   };
@@ -111,7 +108,11 @@ export function surfaceCapture(parts: CaptureParts) {
       runtime,
       manifest,
     });
-    return captureSurface(parts, { plan, protocol: runtime.protocol });
+    return captureSurface(parts, {
+      plan,
+      protocol: runtime.protocol,
+      offered: everythingOf(normalise(manifest.permissions).mcp),
+    });
   };
 }
 

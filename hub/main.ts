@@ -12,7 +12,7 @@ import { type Client, openClients } from './clients.ts';
 import { systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
 import { createGateway } from './gateway.ts';
-import { mountHub } from './http.ts';
+import { mcpFirst, mountHub } from './http.ts';
 import type { InstallParts } from './install.ts';
 import { openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
@@ -105,6 +105,7 @@ export async function startHub(
     paths,
     clock,
   };
+  let ownHosts: readonly string[] = [];
   const gateway = createGateway({
     installed,
     argumentChecks: argumentChecks(),
@@ -113,12 +114,12 @@ export async function startHub(
     perform: launcher({ runner, driver, secrets, paths, audit, environment }),
     secretsOf: (skill) => secrets.of(skill),
     clock,
+    ownHosts: () => ownHosts,
     newCallId: () => `call_${randomUUID()}`,
     log,
   });
 
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
-  let ownHosts: readonly string[] = [];
   const tasks = await openTasks({
     db,
     audit,
@@ -137,8 +138,8 @@ export async function startHub(
   });
   await recordStart(db, audit);
   const app = createApp({ log, names });
-  mountHub(app, { endpoint, ready: () => audit.head().records > 0 });
-  const open = await listen(app, { host: config.host, port: config.port });
+  mountHub(app, { ready: () => audit.head().records > 0 });
+  const open = await listen(app, { host: config.host, port: config.port }, mcpFirst(endpoint));
   const mcp = `${open.url}/mcp`;
   const { port } = new URL(open.url);
   ownHosts = [

@@ -82,6 +82,8 @@ export const ERRORS = {
     exit: 3,
     title: 'The sandbox cannot enforce what this skill asks',
   },
+  'question-refused': { status: 422, exit: 3, title: 'The skill may not ask this' },
+  'question-unanswered': { status: 504, exit: 1, title: 'The question was not answered' },
   'skill-quarantined': { status: 409, exit: 6, title: 'The skill is quarantined' },
   'skill-not-runnable': { status: 409, exit: 1, title: 'The skill has nothing to run' },
   'skill-start-failed': { status: 502, exit: 1, title: 'The skill did not start' },

@@ -264,6 +264,17 @@ export const REQUIREMENTS = {
     'The same publication answers the same receipt; other bytes under a version are refused.',
   'cli.first-party': 'Berth’s own skills are there after the first start and work.',
 
+  'mcp.one-behaviour': 'What the fast lane answers is what the SDK answers, for whatever request.',
+  'call.exact-values':
+    'A request whose numbers or strings parsing would change is refused; what was decided on is what is sent.',
+  'mcp.asks':
+    'Forms, sampling and roots reach the caller of a skill mid-call between every pair of protocol eras.',
+  'mcp.asks-apart': 'What one caller answers never reaches the call of another.',
+  'mcp.asks-bound':
+    'A call that waits for input goes on once, only for its own principal and request, and only in time.',
+  'mcp.asks-labelled':
+    'A question of a skill names the skill, asks for no secret, and leads to no address of the hub.',
+  'mcp.logging': 'Log messages of a skill reach only who asked for them, from the level asked for.',
   'mcp.real-clients':
     'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
   'mcp.inspector': 'The MCP Inspector lists and calls in both eras.',

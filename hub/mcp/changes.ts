@@ -91,7 +91,15 @@ function viewOrNothing(gateway: Gateway, principal: Principal, scope: Scope, log
     return gateway.view(principal, scope);
   } catch (error) {
     log.debug({ err: error }, 'nothing to see at this door any more');
-    return { tools: [], prompts: [], resources: [], resourceTemplates: [], completions: false };
+    return {
+      tools: [],
+      prompts: [],
+      resources: [],
+      resourceTemplates: [],
+      completions: false,
+      logging: false,
+      asking: new Set(),
+    };
   }
 }
 

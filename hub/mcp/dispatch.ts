@@ -1,7 +1,9 @@
 import {
+  CLIENT_CAPABILITIES_META_KEY,
   CLIENT_INFO_META_KEY,
   type CallToolResult,
   type JSONRPCRequest,
+  LOG_LEVEL_META_KEY,
   ProtocolError,
   ProtocolErrorCode,
   type Result,
@@ -11,9 +13,21 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Logger } from '../../protocol/node/logger.ts';
+import { AppError } from '../../protocol/errors.ts';
+import {
+  type Answers,
+  askable,
+  type CallingClient,
+  isAnswer,
+  LOG_LEVELS,
+  type LogLevel,
+  type Questions,
+} from '../questions.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
+import type { Listener, ParkedCalls } from './parked.ts';
+import { withAgent } from './principal.ts';
 import { callAsTask, mayBeTask } from './tasks.ts';
 
 /** Who stands at which door, in which era. */
@@ -21,6 +35,8 @@ export interface Visitor {
   principal: Principal;
   scope: Scope;
   era: 'modern' | 'legacy';
+  /** What a session of the older revisions remembers. */
+  session: { logLevel?: LogLevel };
 }
 
 export interface DispatchParts {
@@ -29,6 +45,9 @@ export interface DispatchParts {
   tasks?: Tasks | undefined;
   /** How long a modern client may keep a list without asking again. */
   listTtlMs: number;
+  parked: ParkedCalls;
+  /** How long a question waits for its answer. */
+  answerTtlMs: number;
   newRequestId: () => string;
   log: Logger;
 }
@@ -42,7 +61,8 @@ const reference = z.union([
   z.object({ type: z.literal('ref/resource'), uri }),
 ]);
 
-const LISTS = {
+/** The lists of which MCP has one for each kind of thing. */
+export const LISTS = {
   'tools/list': { capability: 'tools', field: 'tools', of: (view: GatewayView) => view.tools },
   'prompts/list': { capability: 'prompts', field: 'prompts', of: (view: GatewayView) => view.prompts },
   'resources/list': {
@@ -56,6 +76,8 @@ const LISTS = {
     of: (view: GatewayView) => view.resourceTemplates,
   },
 } as const;
+
+export type ListMethod = keyof typeof LISTS;
 
 /** What goes to a skill is what these schemas let through, and nothing beside it. */
 const REQUESTS = {
@@ -79,6 +101,8 @@ const REQUESTS = {
   },
 } as const;
 
+const levelSchema = z.enum(LOG_LEVELS);
+
 const listParams = z.object({ cursor: z.string().optional() }).optional();
 
 /**
@@ -94,12 +118,13 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
       ? { resources: { listChanged: true } }
       : {}),
     ...(view.completions ? { completions: {} } : {}),
+    ...(all || view.logging ? { logging: {} } : {}),
   };
 }
 
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
-  const known = isList(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
+  const known = isListMethod(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
 
@@ -109,33 +134,38 @@ export function serves(capabilities: ServerCapabilities, method: string): boolea
  * schemas, which drop what they do not know.
  */
 export async function dispatch(
-  { gateway, tasks, listTtlMs, newRequestId, log }: DispatchParts,
+  parts: DispatchParts,
   visitor: Visitor,
   server: Server,
   request: JSONRPCRequest,
   context: ServerContext,
 ): Promise<Result> {
+  const { gateway, tasks, listTtlMs, newRequestId, log } = parts;
   const { method, params } = request;
   const place = { requestId: newRequestId(), log };
   if (!serves(server.getCapabilities(), method))
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
   try {
-    if (isList(method))
+    if (isListMethod(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
-    const order = gatewayRequest(method, sent, context);
-    const principal = withAgent(visitor.principal, server, context);
-    const answer = async (more: Partial<GatewayRequest> = {}): Promise<Result> => {
-      const result = await gateway.request(principal, visitor.scope, { ...order, ...more });
-      return method === 'tools/call'
+    const finished = (result: Result): Result =>
+      method === 'tools/call'
         ? projected(gateway, visitor, server, { name: String(sent['name']), result })
         : perEra(visitor, method, result);
-    };
-    if (tasks === undefined || visitor.era === 'legacy' || method !== 'tools/call') return await answer();
-    const tool = toolOf(gateway, visitor, sent['name']);
-    if (!mayBeTask(tool, context)) return await answer();
-    return await callAsTask(tasks, { owner: principal, tool, order, place }, context, answer);
+    if (tasks !== undefined && visitor.era === 'modern' && method === 'tools/call') {
+      const tool = toolOf(gateway, visitor, sent['name']);
+      if (mayBeTask(tool, context)) {
+        const owner = withAgent(visitor.principal, agentOf(server, context));
+        const order = { method, params: sent, signal: context.mcpReq.signal, ...listenerOf(context) };
+        return await callAsTask(tasks, { owner, tool, order, place }, context, async (more) =>
+          finished(await gateway.request(owner, visitor.scope, { ...order, ...more })),
+        );
+      }
+    }
+    const result = await carried(parts, visitor, server, { method, params: sent, context });
+    return result['resultType'] === 'input_required' ? result : finished(result);
   } catch (error) {
     if (method === 'tools/call') return toolFailure(error, place);
     throw protocolError(error, place);
@@ -145,7 +175,7 @@ export async function dispatch(
 function list(
   view: GatewayView,
   { era }: Visitor,
-  method: keyof typeof LISTS,
+  method: ListMethod,
   params: unknown,
   ttlMs: number,
 ): Result {
@@ -156,41 +186,133 @@ function list(
   return { [field]: entries, ...(era === 'modern' ? { ttlMs, cacheScope: 'private' } : {}) };
 }
 
-function gatewayRequest(
-  method: GatewayRequest['method'],
-  params: Record<string, unknown>,
-  { mcpReq }: ServerContext,
-): GatewayRequest {
-  const { _meta: { progressToken } = {} } = mcpReq;
-  if (progressToken === undefined) return { method, params, signal: mcpReq.signal };
-  let furthest = -Infinity;
-  return {
+/**
+ * Carries a request through the gateway. A client that can be asked is asked in its era's way: in its session by
+ * requests, or with a result that it comes back to with answers.
+ */
+async function carried(
+  { gateway, parked, answerTtlMs }: DispatchParts,
+  visitor: Visitor,
+  server: Server,
+  {
     method,
     params,
+    context,
+  }: { method: GatewayRequest['method']; params: Record<string, unknown>; context: ServerContext },
+): Promise<Result> {
+  const { mcpReq } = context;
+  const principal = withAgent(visitor.principal, agentOf(server, context));
+  const { scope } = visitor;
+  const listener = listenerOf(context);
+  const order = { method, params, signal: mcpReq.signal, ...listener };
+  if (visitor.era === 'legacy') {
+    const client: CallingClient = {
+      capabilities: askable(server.getClientCapabilities()),
+      ask: (questions) => askInSession(context, questions, answerTtlMs),
+      ...logWanted(visitor.session.logLevel, listener),
+    };
+    return gateway.request(principal, scope, { ...order, client });
+  }
+  const envelope = mcpReq.envelope as Record<string, unknown> | undefined;
+  const capabilities = askable(envelope?.[CLIENT_CAPABILITIES_META_KEY]);
+  const level = levelSchema.safeParse(envelope?.[LOG_LEVEL_META_KEY]).data;
+  const requestState = mcpReq.requestState<string>();
+  // MCP 2026-07-28, basic/patterns/mrtr: only these three may ask for input.
+  if (
+    method === 'completion/complete' ||
+    (requestState === undefined && Object.keys(capabilities).length === 0)
+  ) {
+    const client: CallingClient = { capabilities: {}, ask: askNobody, ...logWanted(level, listener) };
+    return gateway.request(principal, scope, { ...order, client });
+  }
+  const { _meta: _hop, ...asked } = params;
+  const binding = {
+    user: principal.user,
+    client: principal.client,
+    request: { method, params: asked, door: scope.kind === 'all' ? null : scope.name },
+  };
+  const round = {
+    binding,
+    requestState,
+    inputResponses: mcpReq.inputResponses,
     signal: mcpReq.signal,
+    listener,
+  };
+  return parked.round(round, (ask, signal, heard) =>
+    gateway.request(principal, scope, {
+      method,
+      params,
+      signal,
+      ...(listener.onProgress === undefined ? {} : { onProgress: heard.onProgress }),
+      client: { capabilities, ask, ...logWanted(level, heard) },
+    }),
+  );
+}
+
+/** Who hears of progress and of log messages, as far as the stream of this request can carry them. */
+function listenerOf({ mcpReq }: ServerContext): Listener {
+  const { _meta: { progressToken } = {} } = mcpReq;
+  // Whoever has gone away needs nothing any more.
+  const notify = (method: string, params: Record<string, unknown>) =>
+    void mcpReq.notify({ method, params }).catch(() => undefined);
+  const log = (message: Record<string, unknown>) => notify('notifications/message', message);
+  if (progressToken === undefined) return { log };
+  let furthest = -Infinity;
+  return {
+    log,
     onProgress(progress) {
       // MCP: progress must increase. Clients treat anything else as a fault of the hub.
       if (progress.progress <= furthest) return;
       furthest = progress.progress;
-      const notification = { method: 'notifications/progress', params: { progressToken, ...progress } };
-      // Whoever has gone away needs no progress.
-      mcpReq.notify(notification).catch(() => undefined);
+      notify('notifications/progress', { progressToken, ...progress });
     },
   };
 }
 
-/** For display only: what the client calls itself. */
-function withAgent(principal: Principal, server: Server, { mcpReq }: ServerContext): Principal {
-  if (principal.agent !== undefined) return principal;
-  const envelope = mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
-  const agent = (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
-  return typeof agent === 'string'
-    ? { ...principal, agent: agent.replaceAll(/[^\x20-\x7e]/g, ' ').slice(0, 100) }
-    : principal;
+function logWanted(
+  logLevel: LogLevel | undefined,
+  { log }: Pick<Listener, 'log'>,
+): Pick<CallingClient, 'logLevel' | 'log'> {
+  return logLevel === undefined ? {} : { logLevel, log };
 }
 
-/** The hub has no tasks of MCP 2025-11-25, whose clients refuse to call a tool that says it must be one. */
-function withoutExecution({
+const anyResult = z.looseObject({});
+
+/** Up to 2025-11-25 a question is a request, on the stream of the call that it belongs to. */
+async function askInSession(
+  { mcpReq }: ServerContext,
+  questions: Questions,
+  timeout: number,
+): Promise<Answers> {
+  const answers = Object.entries(questions).map(async ([key, { method, params }]) => {
+    const answer = await mcpReq
+      .send({ method, params }, anyResult, { timeout, signal: mcpReq.signal })
+      .catch((cause: unknown) => {
+        throw new AppError('question-unanswered', { detail: 'The client did not answer.', cause });
+      });
+    if (isAnswer(method, answer)) return [key, answer] as const;
+    throw new AppError('question-unanswered', { detail: 'The client answered with something else.' });
+  });
+  return Object.fromEntries(await Promise.all(answers));
+}
+
+function askNobody(): Promise<never> {
+  return Promise.reject(
+    new AppError('question-unanswered', { detail: 'This client cannot be asked anything.' }),
+  );
+}
+
+/** What the client calls itself, in this request or at the start of its session. */
+function agentOf(server: Server, { mcpReq }: ServerContext): unknown {
+  const envelope = mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
+  return (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
+}
+
+/**
+ * A tool as clients see it. `execution` speaks of tasks of 2025-11-25, which the hub has none of, and whose clients
+ * refuse to call a tool that says it must be one; 2026-07-28 has no such member.
+ */
+export function withoutExecution({
   execution: _execution,
   ...tool
 }: Record<string, unknown>): Record<string, unknown> {
@@ -231,7 +353,8 @@ function invalidParams(message: string): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message.slice(0, 500));
 }
 
-function isList(method: string): method is keyof typeof LISTS {
+/** Whether a method lists things. */
+export function isListMethod(method: string): method is ListMethod {
   return Object.hasOwn(LISTS, method);
 }
 

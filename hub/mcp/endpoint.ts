@@ -7,13 +7,15 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { createChangeNotices } from './changes.ts';
 import { refuse } from './errors.ts';
+import { createFastLane } from './fast-lane.ts';
 import type { Gateway, Principal } from './gateway.ts';
 import { type Authenticate, type BodyLimits, readJson, refuseForeign, scopeOf, signIn } from './guards.ts';
 import { createLegacyDoor, type SessionLimits } from './legacy.ts';
 import { createModernDoor, type Door } from './modern.ts';
+import { createParkedCalls, type ParkingLimits } from './parked.ts';
 
 /** Bounds of the endpoint. */
-export interface EndpointLimits extends BodyLimits, SessionLimits {
+export interface EndpointLimits extends BodyLimits, SessionLimits, ParkingLimits {
   /** `subscriptions/listen` streams of one client at one door. */
   subscriptionsPerClient: number;
   /** Requests of one client that are being answered, open streams included. */
@@ -31,6 +33,8 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
   subscriptionsPerClient: 32,
   requestsPerClient: 512,
   listTtlMs: 5_000,
+  answerTtlMs: 10 * 60_000,
+  parkedPerClient: 64,
 };
 
 export interface EndpointParts {
@@ -43,6 +47,8 @@ export interface EndpointParts {
   ownHosts: () => readonly string[];
   log: Logger;
   clock?: Clock;
+  /** Off, everything takes the SDK’s way: the answers must be the same, which tests compare. */
+  fastLane?: boolean;
   limits?: Partial<EndpointLimits>;
 }
 
@@ -64,23 +70,27 @@ export function createMcpEndpoint({
   ownHosts,
   log,
   clock = systemClock,
+  fastLane = true,
   ...parts
 }: EndpointParts): McpEndpoint {
   const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
   const { gateway, serverInfo, tasks } = parts;
   const notices = createChangeNotices({ gateway, log });
+  const parked = createParkedCalls({ ...limits, clock });
   const shared = {
     ...limits,
     gateway,
     tasks,
     serverInfo,
     notices,
+    parked,
     log,
     clock,
     newRequestId: () => randomUUID(),
   };
   const modern = createModernDoor(shared);
   const legacy = createLegacyDoor(shared);
+  const lane = fastLane ? createFastLane(shared) : undefined;
   const inHand = new Map<string, number>();
 
   async function admit(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -93,7 +103,11 @@ export function createMcpEndpoint({
     const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
     // A body can take minutes to come, and a token can be removed or expire in that time.
     const principal = await signIn(request, authenticate);
-    await doorFor(request, body).serve({ principal, scope, request, response, body });
+    const admitted = { principal, scope, request, response, body };
+    if (lane !== undefined && request.method === 'POST') {
+      if (await lane(admitted, legacy.sessionOf(admitted))) return;
+    }
+    await doorFor(request, body).serve(admitted);
   }
 
   /** @throws AppError `rate-limited` when the client has too much going on already. */
@@ -134,10 +148,12 @@ export function createMcpEndpoint({
       }
     },
     async end(client) {
+      parked.end(client);
       await Promise.all([modern.end(client), legacy.end(client), tasks?.end(client)]);
     },
     async close() {
       notices.close();
+      parked.close();
       await Promise.all([modern.close(), legacy.close()]);
     },
   };

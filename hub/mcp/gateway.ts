@@ -1,5 +1,5 @@
 import type { Principal } from '../../protocol/policy.ts';
-import type { Answers, Questions } from '../tasks/task.ts';
+import type { CallingClient } from '../questions.ts';
 
 export type { Principal };
 
@@ -32,13 +32,10 @@ export interface GatewayView {
   resourceTemplates: readonly Record<string, unknown>[];
   /** Whether any skill in view completes arguments. */
   completions: boolean;
-}
-
-/** Whoever waits for a call, as far as the skill may turn to it meanwhile. */
-export interface CallingClient {
-  capabilities: Record<string, unknown>;
-  /** Puts questions to the client; rejects when they are not answered. */
-  ask(questions: Questions): Promise<Answers>;
+  /** Whether any skill in view has log messages to send. */
+  logging: boolean;
+  /** Names of the tools whose skills may turn to the client during a call. */
+  asking: ReadonlySet<string>;
 }
 
 export interface GatewayRequest {
@@ -49,6 +46,6 @@ export interface GatewayRequest {
   signal: AbortSignal;
   /** Set when the client asked for progress. */
   onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
-  /** Whom the skill may turn to meanwhile, where the client can be asked. */
+  /** Whom the skill may turn to meanwhile, where the client can be asked or wants to hear its log. */
   client?: CallingClient | undefined;
 }

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { isUtf8 } from 'node:buffer';
 import { isJsonContentType } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
+import { refuseInexactJson } from '../../protocol/exact-json.ts';
 import { refuseDeepJson } from '../../protocol/json-depth.ts';
 import type { Principal, Scope } from './gateway.ts';
 
@@ -21,6 +23,12 @@ export function refuseForeign({ headers }: IncomingMessage, ownHosts: readonly s
   if (origin === undefined) return;
   const own = ownHosts.some((name) => origin === `http://${name}` || origin === `https://${name}`);
   if (!own) throw new AppError('host-refused', { detail: 'This Origin is not one of this hub.' });
+}
+
+/** Whether MCP is served at this address. */
+export function isMcpPath(url: string): boolean {
+  const path = url.split('?', 1)[0] ?? '';
+  return path === '/mcp' || SKILL_PATH.test(path);
 }
 
 /** Which door a path leads to. @throws AppError `route-not-found`. */
@@ -78,19 +86,39 @@ export async function readJson(request: IncomingMessage, limits: BodyLimits): Pr
   const tooLarge = (): AppError =>
     new AppError('request-too-large', { detail: `A request may have at most ${limits.requestBytes} bytes.` });
   if (Number(request.headers['content-length']) > limits.requestBytes) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > limits.requestBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  const body = Buffer.concat(chunks);
+  const body = await bytesOf(request, limits.requestBytes, tooLarge);
   refuseDeepJson(body, limits.requestDepth);
+  const text = body.toString();
+  const value = parsed(body, text);
+  refuseInexactJson(text);
+  return value;
+}
+
+/** By events, not by iteration, which costs as much again as everything else in reading a small body. */
+function bytesOf(request: IncomingMessage, most: number, tooLarge: () => AppError): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > most) {
+        request.removeAllListeners('data');
+        reject(tooLarge());
+      } else chunks.push(chunk);
+    });
+    request.once('end', () =>
+      resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)),
+    );
+    request.once('error', reject);
+    request.once('close', () => reject(new AppError('call-cancelled', { detail: 'The client hung up.' })));
+  });
+}
+
+function parsed(body: Buffer, text: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    if (!isUtf8(body)) throw new SyntaxError('not UTF-8');
+    return JSON.parse(text);
   } catch (cause) {
-    const syntax = cause instanceof SyntaxError ? cause : new SyntaxError('not UTF-8', { cause });
-    throw new AppError('request-invalid', { detail: 'The body is not JSON.', cause: syntax });
+    throw new AppError('request-invalid', { detail: 'The body is not JSON.', cause });
   }
 }

@@ -5,8 +5,10 @@ import { isInitializeRequest, Server } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
 import { audienceKey, type ListKind } from './changes.ts';
-import { capabilitiesOf, dispatch } from './dispatch.ts';
+import { capabilitiesOf, dispatch, type Visitor } from './dispatch.ts';
 import { refuse } from './errors.ts';
+import { askable } from '../questions.ts';
+import type { LaneSession } from './fast-lane.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
@@ -24,6 +26,8 @@ interface Session {
   client: string;
   transport: NodeStreamableHTTPServerTransport;
   server: Server;
+  visitor: Visitor;
+  inFlight: LaneSession['inFlight'];
   /** HTTP exchanges in progress, an open stream included. */
   open: number;
   lastUsed: number;
@@ -31,8 +35,14 @@ interface Session {
   stopListening: () => void;
 }
 
+/** The door for sessions; it also lends a session to a request that needs no stream of its own. */
+export interface LegacyDoor extends Door {
+  /** The session that a request names and may use. */
+  sessionOf(admitted: Admitted): LaneSession | undefined;
+}
+
 /** The door for the revisions with sessions, 2024-11-05 to 2025-11-25. */
-export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clock }): Door {
+export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clock }): LegacyDoor {
   const { clock, log, notices } = parts;
   const sessions = new Map<string, Session>();
 
@@ -58,10 +68,21 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     const owner = audienceKey(principal, scope);
     makeRoom(owner);
     const view = parts.gateway.view(principal, scope);
-    const server = new Server(parts.serverInfo, {
-      capabilities: capabilitiesOf(view, scope),
-      ...(view.instructions === undefined ? {} : { instructions: view.instructions }),
-    });
+    const server = new Server(
+      parts.serverInfo,
+      view.instructions === undefined ? {} : { instructions: view.instructions },
+    );
+    // Not in the constructor: there, the SDK adds handlers of its own for whatever is declared.
+    const capabilities = capabilitiesOf(view, scope);
+    server.registerCapabilities(capabilities);
+    const visitor: Visitor = { principal, scope, era: 'legacy', session: {} };
+    if (capabilities.logging !== undefined) {
+      // Over the SDK's own, which keeps the level to itself.
+      server.setRequestHandler('logging/setLevel', ({ params }) => {
+        visitor.session.logLevel = params.level;
+        return {};
+      });
+    }
     const transport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
       onsessioninitialized: (id) => void sessions.set(id, session),
@@ -71,6 +92,8 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       client: principal.client,
       transport,
       server,
+      visitor,
+      inFlight: new Map(),
       open: 0,
       lastUsed: clock.now(),
       stopTimer: () => undefined,
@@ -81,13 +104,14 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
         once: true,
       });
-      return dispatch(parts, { principal, scope, era: 'legacy' }, server, message, context);
+      return dispatch(parts, visitor, server, message, context);
     };
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
     server.onerror = (error) => log.debug({ err: error }, 'MCP session');
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
     server.onclose = () => {
       session.stopTimer();
+      for (const call of session.inFlight.values()) call.abort();
       session.stopListening();
       if (transport.sessionId !== undefined) sessions.delete(transport.sessionId);
     };
@@ -114,6 +138,31 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     response: ServerResponse,
     body: unknown,
   ): Promise<void> {
+    hold(session, response);
+    cancelInLane(session, body);
+    await session.transport.handleRequest(request, response, body);
+  }
+
+  function sessionOf({ principal, scope, request }: Admitted): LaneSession | undefined {
+    const id = request.headers[SESSION_HEADER];
+    const session = typeof id === 'string' ? sessions.get(id) : undefined;
+    if (typeof id !== 'string' || session?.owner !== audienceKey(principal, scope)) return undefined;
+    const { visitor, server, inFlight } = session;
+    const protocolVersion = server.getNegotiatedProtocolVersion();
+    if (protocolVersion === undefined) return undefined;
+    return {
+      id,
+      protocolVersion,
+      agent: server.getClientVersion()?.name,
+      isTalkative: Object.keys(askable(server.getClientCapabilities())).length > 0,
+      wantsLogs: visitor.session.logLevel !== undefined,
+      inFlight,
+      hold: (response) => hold(session, response),
+    };
+  }
+
+  /** Keeps a session awake while one of its exchanges lasts. */
+  function hold(session: Session, response: ServerResponse): void {
     session.open += 1;
     session.stopTimer();
     response.once('close', () => {
@@ -124,7 +173,6 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       if (session.transport.sessionId === undefined) void session.server.close();
       else session.stopTimer = clock.after(parts.sessionTtlMs, () => void session.server.close());
     });
-    await session.transport.handleRequest(request, response, body);
   }
 
   async function closeWhere(fits: (session: Session) => boolean): Promise<void> {
@@ -133,6 +181,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
 
   return {
     serve,
+    sessionOf,
     end: (client) => closeWhere((session) => session.client === client),
     close: () => closeWhere(() => true),
   };
@@ -144,6 +193,12 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       log.debug({ err: error }, 'a session was not told of a change');
     }
   }
+}
+
+/** A cancellation of what the fast lane carries; the SDK does not know of it. */
+function cancelInLane({ inFlight }: Session, body: unknown): void {
+  const { method, params } = (body ?? {}) as { method?: unknown; params?: { requestId?: unknown } };
+  if (method === 'notifications/cancelled') inFlight.get(params?.requestId as string)?.abort();
 }
 
 function sessionGone(): AppError {

@@ -96,7 +96,7 @@ function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method:
     serveTasks(mcp.server, tasks, principal, () => ({ requestId: newRequestId(), log }));
   // Without a fallback the SDK answers an unknown method by itself, with the HTTP status that the revision asks for.
   if (serves(capabilities, method)) {
-    const visitor = { principal, scope, era: 'modern' } as const;
+    const visitor = { principal, scope, era: 'modern', session: {} } as const;
     mcp.server.fallbackRequestHandler = (request, context) =>
       dispatch(parts, visitor, mcp.server, request, context);
   }

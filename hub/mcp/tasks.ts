@@ -9,6 +9,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
+import { askable } from '../questions.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import type { Ending, Owner, Task } from '../tasks/task.ts';
 import { type ErrorPlace, protocolError, toolFailure } from './errors.ts';
@@ -109,7 +110,7 @@ export async function callAsTask(
   context: ServerContext,
   work: (more: Pick<GatewayRequest, 'signal' | 'onProgress' | 'client'>) => Promise<Result>,
 ): Promise<Result> {
-  const capabilities = clientCapabilities(context);
+  const capabilities = askable(clientCapabilities(context));
   const answer = await tasks.run(
     {
       owner: { user: owner.user, client: owner.client },
@@ -125,6 +126,11 @@ export async function callAsTask(
 }
 
 const WHEN = { required: 'at-once', optional: 'if-possible', forbidden: 'when-slow' } as const;
+
+/** Whether clients of MCP 2026-07-28 get this tool as a task, or not at all. */
+export function isTaskOnly(tool: Record<string, unknown>): boolean {
+  return taskSupportOf(tool) === 'required';
+}
 
 /** MCP 2025-11-25, Tool-Level Negotiation; a tool that says nothing is called like any other. */
 function taskSupportOf(tool: Record<string, unknown> | undefined): keyof typeof WHEN {

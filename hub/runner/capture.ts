@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
 import { type Surface, surfaceSchema } from '../../protocol/surface.ts';
 import { type Clock, systemClock, within } from '../clock.ts';
+import type { AskableCapabilities } from '../questions.ts';
 import type { SandboxPlan } from '../sandbox/sandbox.ts';
 import { connect, type ConnectParts } from './connect.ts';
 import { isObject } from './peer.ts';
@@ -20,15 +21,24 @@ const METHOD_NOT_FOUND = -32601;
 export type CaptureParts = Pick<ConnectParts, 'driver' | 'identity' | 'log'> & { clock?: Clock };
 
 /**
- * Starts a skill once, writes down everything it says to a model, and ends it. `skill` is what its
+ * Starts a skill once, writes down everything it says to a model, and ends it. `offered` is all that it
+ * asks to be offered: some list tools only for clients that can be asked. `skill` is what its
  * SKILL.md says, which no server tells. The same skill gives the same surface, in whatever order it lists.
  * @throws AppError as starting does, `skill-output-invalid`, `skill-error`, `skill-timeout`.
  */
 export async function captureSurface(
   { clock = systemClock, ...parts }: CaptureParts,
-  { plan, protocol, skill }: { plan: SandboxPlan; protocol: string; skill?: Surface['skill'] },
+  {
+    plan,
+    protocol,
+    offered = {},
+    skill,
+  }: { plan: SandboxPlan; protocol: string; offered?: AskableCapabilities; skill?: Surface['skill'] },
 ): Promise<Surface> {
-  const connection = await connect({ ...parts, clock, limits: DEFAULT_RUNNER_LIMITS }, { plan, protocol });
+  const connection = await connect(
+    { ...parts, clock, limits: DEFAULT_RUNNER_LIMITS },
+    { plan, protocol, offered },
+  );
   try {
     const live = await surfaceOf(connection.session, {
       label: plan.label,

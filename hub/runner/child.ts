@@ -1,5 +1,7 @@
 import { AppError, asAppError } from '../../protocol/errors.ts';
-import { diffSurface } from '../../protocol/surface.ts';
+import { canonicalJson } from '../../protocol/canonical.ts';
+import { diffSurface, type Surface } from '../../protocol/surface.ts';
+import type { AskableCapabilities } from '../questions.ts';
 import { surfaceOf } from './capture.ts';
 import { connect, type Connection, type ConnectParts } from './connect.ts';
 import { cancelled } from './peer.ts';
@@ -40,6 +42,10 @@ export interface Child {
 export interface ChildOrder {
   skill: RunnableSkill;
   user: string;
+  /** What it may ask of those who call it. */
+  offered: AskableCapabilities;
+  /** Asks by requests of its own, of which only one call at a time can be the cause. */
+  serial: boolean;
   /** The start waits for this. */
   room: Promise<unknown>;
   /** Told once when the skill failed by itself: at the start, or with a call in flight. */
@@ -57,7 +63,10 @@ const FAULTS: ReadonlySet<string> = new Set([
  * Starts a child once there is room. It is ready when its live surface is the approved one; one that
  * differs, then or whenever it says that a list changed, ends it and is reported.
  */
-export function startChild(parts: ChildParts, { skill, user, room, failed }: ChildOrder): Child {
+export function startChild(
+  parts: ChildParts,
+  { skill, user, offered, serial, room, failed }: ChildOrder,
+): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
   const startedAt = clock.now();
@@ -72,6 +81,8 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
   let stopTimer = (): void => undefined;
   let checking: Promise<void> | undefined;
   let checkAgain = false;
+  /** Where calls take turns: when the last one is done. */
+  let turn: Promise<unknown> = Promise.resolve();
 
   const ready = start();
   const gone = watch();
@@ -83,7 +94,7 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     throwIfOrdered();
     const connection = await connect(
       parts,
-      { plan, protocol: skill.protocol, check: compare, signal: aborting.signal },
+      { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
       { spawned: (id) => (pid = id), listChanged: recheck, ending: () => (state = 'stopping') },
     );
     events.started({ skill: skill.name, version: skill.version, user, pid });
@@ -98,7 +109,7 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
 
   async function compare(session: Session): Promise<void> {
     const live = await surfaceOf(session, { label, clock, timeoutMs: limits.startTimeoutMs });
-    const approved = skill.surface;
+    const approved = asOffered(skill, offered, live);
     // What SKILL.md says is no server's word; the package's digest answers for it.
     const differences = diffSurface(
       approved,
@@ -149,23 +160,13 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     failed();
   }
 
-  async function request({
-    method,
-    params,
-    signal,
-    onProgress,
-  }: SkillRequest): Promise<Record<string, unknown>> {
+  async function request({ signal, ...order }: SkillRequest): Promise<Record<string, unknown>> {
     calls += 1;
     stopTimer();
     try {
       const { session } = await unlessAborted(ready, signal, skill.name);
-      return await session.request({
-        method,
-        params,
-        signal,
-        timeoutMs: skill.timeoutMs,
-        ...(onProgress === undefined ? {} : { onProgress }),
-      });
+      const send = () => session.request({ ...order, signal, timeoutMs: skill.timeoutMs });
+      return await (serial ? inTurn(signal, send) : send());
     } catch (error) {
       const { code } = asAppError(error);
       if (FAULTS.has(code)) fault();
@@ -177,6 +178,13 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
       lastUsed = clock.now();
       whenIdle();
     }
+  }
+
+  function inTurn<T>(signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+    const before = turn;
+    const mine = unlessAborted(before, signal, skill.name).then(send);
+    turn = Promise.allSettled([before, mine]);
+    return mine;
   }
 
   function whenIdle(): void {
@@ -222,6 +230,27 @@ export function startChild(parts: ChildParts, { skill, user, room, failed }: Chi
     retire,
     kill,
     gone,
+  };
+}
+
+/** What a child has to say that is offered less than the capture was: nothing else than was approved, maybe less of it. */
+function asOffered(skill: RunnableSkill, offered: AskableCapabilities, live: Surface): Surface {
+  const { surface } = skill;
+  if (canonicalJson(offered) === canonicalJson(skill.captured)) return surface;
+  const said = <T>(key: (entry: T) => string, approved: readonly T[], now: readonly T[]): T[] => {
+    const names = new Set(now.map(key));
+    return approved.filter((entry) => names.has(key(entry)));
+  };
+  return {
+    ...surface,
+    tools: said(({ name }) => name, surface.tools, live.tools),
+    prompts: said(({ name }) => name, surface.prompts, live.prompts),
+    resources: said(({ uri }) => uri, surface.resources, live.resources),
+    resourceTemplates: said(
+      ({ uriTemplate }) => uriTemplate,
+      surface.resourceTemplates,
+      live.resourceTemplates,
+    ),
   };
 }
 

@@ -2,6 +2,7 @@ import { finished } from 'node:stream/promises';
 import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, within } from '../clock.ts';
+import type { AskableCapabilities } from '../questions.ts';
 import type { SandboxDriver, SandboxedProcess, SandboxPlan } from '../sandbox/sandbox.ts';
 import { createPeer } from './peer.ts';
 import { openPipe } from './pipe.ts';
@@ -44,6 +45,8 @@ export interface ConnectEvents {
 export interface ConnectOrder {
   plan: SandboxPlan;
   protocol: string;
+  /** What the skill may ask of those who call it. */
+  offered: AskableCapabilities;
   /** Throws what the start must fail with. */
   check?: (session: Session) => Promise<void>;
   /** Gives the start up; its reason is an AppError. */
@@ -58,7 +61,7 @@ export interface ConnectOrder {
  */
 export async function connect(
   parts: ConnectParts,
-  { plan, protocol, check, signal }: ConnectOrder,
+  { plan, protocol, offered, check, signal }: ConnectOrder,
   events: ConnectEvents = {},
 ): Promise<Connection> {
   const { driver, clock, limits, log } = parts;
@@ -74,7 +77,7 @@ export async function connect(
     throw error;
   });
   events.spawned?.(process.pid);
-  const link = openLink(parts, { plan, protocol, process, events });
+  const link = openLink(parts, { plan, protocol, offered, process, events });
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
   try {
@@ -84,6 +87,7 @@ export async function connect(
       peer: link.peer,
       skill: plan.label,
       protocol,
+      offered,
       identity: parts.identity,
       timeoutMs,
     }).then(async (open) => {
@@ -118,9 +122,16 @@ function openLink(
   {
     plan,
     protocol,
+    offered,
     process,
     events,
-  }: { plan: SandboxPlan; protocol: string; process: SandboxedProcess; events: ConnectEvents },
+  }: {
+    plan: SandboxPlan;
+    protocol: string;
+    offered: AskableCapabilities;
+    process: SandboxedProcess;
+    events: ConnectEvents;
+  },
 ) {
   const skill = plan.label;
   const own = log.child({ skill, pid: process.pid });
@@ -157,7 +168,7 @@ function openLink(
     skill,
     clock,
     graceMs: limits.graceMs,
-    meta: envelopeOf(protocol, identity),
+    meta: envelopeOf(protocol, identity, offered),
     notified(method, params) {
       if (method.endsWith('/list_changed')) events.listChanged?.();
       else if (method === 'notifications/message') own.debug({ level: params['level'] }, 'the skill logs');

@@ -1,9 +1,12 @@
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
+import { type CallingClient, isQuestion, isWanted } from '../questions.ts';
 import { notMcp, type Pipe } from './pipe.ts';
 import type { SkillProgress } from './runner.ts';
 
 const METHOD_NOT_FOUND = -32601;
+const INVALID_PARAMS = -32602;
+const INTERNAL_ERROR = -32603;
 /** Messages in one JSON-RPC batch, which MCP 2025-03-26 allows. */
 const MAX_BATCH = 100;
 /** Of a skill's own error text. */
@@ -14,6 +17,11 @@ export interface PeerRequest {
   params: Record<string, unknown>;
   signal?: AbortSignal;
   onProgress?: (progress: SkillProgress) => void;
+  /** Goes into `_meta`, over what the conversation has there. */
+  meta?: Readonly<Record<string, unknown>>;
+  /** Whom the skill may turn to meanwhile. Only one request at a time may have one: stdio does not say for which it asks. */
+  client?: CallingClient | undefined;
+  /** For the skill's own work: while its question waits for an answer, the time stands still. */
   timeoutMs: number;
 }
 
@@ -35,6 +43,9 @@ interface Waiting {
   resolve(result: Record<string, unknown>): void;
   reject(error: AppError): void;
   onProgress: PeerRequest['onProgress'];
+  client: CallingClient | undefined;
+  /** Stops its clock; the answer starts it again. */
+  pause(): () => void;
 }
 
 /** Makes the hub's end of the conversation; `meta` goes into the `_meta` of everything it sends. */
@@ -65,24 +76,40 @@ export function createPeer({
   let lastId = 0;
   let failure: AppError | undefined;
 
-  async function request({ method, params, signal, onProgress, timeoutMs }: PeerRequest) {
+  async function request(order: PeerRequest) {
+    const { method, params, signal, onProgress, timeoutMs, client } = order;
     if (failure !== undefined) throw failure;
     if (signal?.aborted === true) throw cancelled(skill);
     lastId += 1;
     const id = lastId;
     const progressToken = onProgress === undefined ? {} : { progressToken: id };
-    pipe.send({ jsonrpc: '2.0', id, method, params: withMeta(params, { ...meta, ...progressToken }) });
+    pipe.send({
+      jsonrpc: '2.0',
+      id,
+      method,
+      params: withMeta(params, { ...meta, ...order.meta, ...progressToken }),
+    });
 
     let release = (): void => undefined;
     try {
       return await new Promise<Record<string, unknown>>((resolve, reject) => {
-        waiting.set(id, { resolve, reject, onProgress });
         const giveUp = (error: AppError): void => {
           abandon(id, error.message);
           reject(error);
         };
         const cancel = (): void => giveUp(cancelled(skill));
-        const stopTimer = clock.after(timeoutMs, () => giveUp(tooSlow(skill, method, timeoutMs)));
+        const startTimer = () => clock.after(timeoutMs, () => giveUp(tooSlow(skill, method, timeoutMs)));
+        let stopTimer = startTimer();
+        let questions = 0;
+        const pause = () => {
+          questions += 1;
+          stopTimer();
+          return () => {
+            questions -= 1;
+            if (questions === 0 && waiting.has(id)) stopTimer = startTimer();
+          };
+        };
+        waiting.set(id, { resolve, reject, onProgress, client, pause });
         signal?.addEventListener('abort', cancel, { once: true });
         release = () => {
           stopTimer();
@@ -127,7 +154,7 @@ export function createPeer({
     if (typeof method === 'string') {
       const params = isObject(message['params']) ? message['params'] : {};
       if (id === undefined) return notification(method, params);
-      if (typeof id === 'string' || typeof id === 'number') return answer(id, method);
+      if (typeof id === 'string' || typeof id === 'number') return answer(id, method, params);
     } else if (typeof id === 'number' && ('result' in message || 'error' in message))
       return response(id, message);
     else if (id === null && 'error' in message) return;
@@ -149,14 +176,33 @@ export function createPeer({
     else caller.reject(notMcp(skill, 'answered with a result that is not an object'));
   }
 
-  /** The hub declares no client capabilities to skills, so beside `ping` a skill has nothing to ask of it. */
-  function answer(id: string | number, method: string): void {
-    const outcome =
-      method === 'ping'
-        ? { result: {} }
-        : {
-            error: { code: METHOD_NOT_FOUND, message: `This client does not offer ${method.slice(0, 100)}.` },
-          };
+  /** Whoever the skill's words are for: known only while exactly one request has somebody behind it. */
+  function onlyCaller(): Waiting | undefined {
+    const callers = [...waiting.values()].filter(({ client }) => client !== undefined);
+    return callers.length === 1 ? callers[0] : undefined;
+  }
+
+  /** What a skill asks goes to the client of the call that it is asked in, and to nobody where that is not certain. */
+  function answer(id: string | number, method: string, params: Record<string, unknown>): void {
+    if (method === 'ping') return reply(id, { result: {} });
+    const caller = onlyCaller();
+    if (caller?.client === undefined || !isQuestion(method)) {
+      const message = `This client does not offer ${method.slice(0, 100)} now.`;
+      return reply(id, { error: { code: METHOD_NOT_FOUND, message } });
+    }
+    const resume = caller.pause();
+    const { _meta: _hop, ...asked } = params;
+    void caller.client
+      .ask({ question: { method, params: asked } })
+      .then(
+        (answers) => reply(id, { result: answers['question'] ?? {} }),
+        (error: unknown) => reply(id, { error: unanswered(error) }),
+      )
+      .finally(resume);
+  }
+
+  function reply(id: string | number, outcome: object): void {
+    if (failure !== undefined) return;
     try {
       pipe.send({ jsonrpc: '2.0', id, ...outcome });
     } catch (error) {
@@ -165,6 +211,7 @@ export function createPeer({
   }
 
   function notification(method: string, params: Record<string, unknown>): void {
+    if (method === 'notifications/message') logged(params);
     if (method !== 'notifications/progress') return notified(method, params);
     const { progressToken, progress, total, message } = params;
     const caller = typeof progressToken === 'number' ? waiting.get(progressToken) : undefined;
@@ -174,6 +221,11 @@ export function createPeer({
       ...(typeof total === 'number' ? { total } : {}),
       ...(typeof message === 'string' ? { message } : {}),
     });
+  }
+
+  function logged(params: Record<string, unknown>): void {
+    const client = onlyCaller()?.client;
+    if (client?.logLevel !== undefined && isWanted(params['level'], client.logLevel)) client.log?.(params);
   }
 
   return {
@@ -195,6 +247,15 @@ function withMeta(params: Record<string, unknown>, meta: Record<string, unknown>
   const own = isObject(params['_meta']) ? params['_meta'] : {};
   const merged = { ...own, ...meta };
   return Object.keys(merged).length === 0 ? params : { ...params, _meta: merged };
+}
+
+/** Why a question has no answer, for the skill: whatever is not its own fault is only called that. */
+function unanswered(thrown: unknown): { code: number; message: string } {
+  const refused = thrown instanceof AppError && thrown.code === 'question-refused';
+  return {
+    code: refused ? INVALID_PARAMS : INTERNAL_ERROR,
+    message: thrown instanceof AppError ? thrown.message : 'The question was not answered.',
+  };
 }
 
 function ofSkill(skill: string, error: unknown): AppError {

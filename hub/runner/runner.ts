@@ -1,4 +1,5 @@
 import type { Surface } from '../../protocol/surface.ts';
+import type { AskableCapabilities, CallingClient } from '../questions.ts';
 import type { SandboxPlan } from '../sandbox/sandbox.ts';
 
 /** An approved skill version as the runner needs it. */
@@ -11,6 +12,10 @@ export interface RunnableSkill {
   epoch: string;
   /** What was approved; the live surface must equal it. */
   surface: Surface;
+  /** What its surface was captured with: what its manifest asks to be offered. */
+  captured: AskableCapabilities;
+  /** What it may be offered at most, from the grants. */
+  mayAsk: AskableCapabilities;
   /** Longest time for one call, from the grant. */
   timeoutMs: number;
   /** Makes the plan for a start, after re-checking the installed files. Throws what start must fail with. */
@@ -22,6 +27,8 @@ export interface SkillRequest {
   params: Record<string, unknown>;
   signal: AbortSignal;
   onProgress?: (progress: SkillProgress) => void;
+  /** Whom the skill may turn to, with no more capabilities than it was granted to use. */
+  client?: CallingClient | undefined;
 }
 
 export interface SkillProgress {

@@ -1,12 +1,20 @@
 import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
+import { type AskableCapabilities, type LogLevel, questionsOf } from '../questions.ts';
 import { isObject, type Peer, type PeerRequest } from './peer.ts';
 import { notMcp } from './pipe.ts';
 
 /** The revision without handshake and sessions; every request says what an older one agreed on at the start. */
-const MODERN = '2026-07-28';
+export const MODERN = '2026-07-28';
 
 const RESERVED_META = 'io.modelcontextprotocol/';
+const CAPABILITIES_META = `${RESERVED_META}clientCapabilities`;
+const LOG_LEVEL_META = `${RESERVED_META}logLevel`;
+
+/** How often one call may ask before it is taken for one that never ends. */
+const MAX_ROUNDS = 32;
+/** MCP 2026-07-28: the request needs a capability that the client did not declare. */
+const MISSING_CAPABILITY = -32021;
 
 /** Who the hub says it is; skills may show it, and must not rely on it. */
 export interface Identity {
@@ -21,7 +29,8 @@ export interface Session {
   readonly capabilities: Readonly<Record<string, unknown>>;
   /**
    * Relays one request and its result as they are; only what belongs to one hop of the protocol is
-   * taken off: reserved `_meta` keys, progress tokens, and 2026-07-28's `resultType`.
+   * taken off: reserved `_meta` keys, progress tokens, and 2026-07-28's `resultType`. What a skill of that
+   * revision asks meanwhile is put to the request's client, and the request goes on with the answers.
    */
   request(request: PeerRequest): Promise<Record<string, unknown>>;
   /** Whether the skill still answers anything at all within so many milliseconds. */
@@ -29,12 +38,16 @@ export interface Session {
 }
 
 /** What the hub writes into the `_meta` of everything it sends to a skill of this revision. */
-export function envelopeOf(protocol: string, identity: Identity): Record<string, unknown> {
+export function envelopeOf(
+  protocol: string,
+  identity: Identity,
+  offered: AskableCapabilities,
+): Record<string, unknown> {
   if (protocol !== MODERN) return {};
   return {
     [`${RESERVED_META}protocolVersion`]: MODERN,
     [`${RESERVED_META}clientInfo`]: identity,
-    [`${RESERVED_META}clientCapabilities`]: {},
+    [CAPABILITIES_META]: offered,
   };
 }
 
@@ -45,33 +58,33 @@ const initialized = z.looseObject({ protocolVersion: z.string(), capabilities, i
 
 /**
  * Opens the session. The skill is never probed: it speaks the one revision of its manifest, or it does
- * not start. It is offered no client capabilities, so it may ask nothing of its client.
+ * not start. It is offered these client capabilities and may ask for nothing else.
  * @throws AppError `skill-start-failed` when the skill speaks another revision, and what `peer` throws.
  */
 export async function openSession({
   peer,
   skill,
   protocol,
+  offered,
   identity,
   timeoutMs,
 }: {
   peer: Peer;
   skill: string;
   protocol: string;
+  offered: AskableCapabilities;
   identity: Identity;
   timeoutMs: number;
 }): Promise<Session> {
   const opened =
     protocol === MODERN
       ? await discover(peer, skill, timeoutMs)
-      : await initialize(peer, skill, { protocol, identity, timeoutMs });
+      : await initialize(peer, skill, { protocol, offered, identity, timeoutMs });
+  const send = protocol === MODERN ? modernExchange(peer, skill) : legacyExchange(peer, opened.capabilities);
   return {
     instructions: opened.instructions,
     capabilities: opened.capabilities,
-    async request(request) {
-      const result = await peer.request({ ...request, params: withoutHopMeta(request.params) });
-      return protocol === MODERN ? ofModern(skill, result) : result;
-    },
+    request: (request) => send({ ...request, params: withoutHopMeta(request.params) }),
     async isAlive(limitMs) {
       const method = protocol === MODERN ? 'server/discover' : 'ping';
       try {
@@ -82,6 +95,58 @@ export async function openSession({
       }
     },
   };
+}
+
+type Exchange = (request: PeerRequest) => Promise<Record<string, unknown>>;
+
+/** MCP 2026-07-28, basic/patterns/mrtr: what is asked comes as a result, and the answers go with the same request again. */
+function modernExchange(peer: Peer, skill: string): Exchange {
+  return async ({ client, ...request }) => {
+    const meta =
+      client === undefined
+        ? {}
+        : {
+            [CAPABILITIES_META]: client.capabilities,
+            ...(client.logLevel === undefined ? {} : { [LOG_LEVEL_META]: client.logLevel }),
+          };
+    const order = { ...request, meta, ...(client === undefined ? {} : { client }) };
+    let { params } = request;
+    for (let rounds = 0; rounds < MAX_ROUNDS; rounds += 1) {
+      const result = await peer.request({ ...order, params });
+      if (result['resultType'] !== 'input_required') return ofModern(skill, result);
+      if (client === undefined) throw asksNobody(skill);
+      const { inputRequests, requestState } = result;
+      const inputResponses = await client.ask(questionsOf(skill, inputRequests));
+      params = { ...request.params, inputResponses, ...(requestState === undefined ? {} : { requestState }) };
+    }
+    throw notMcp(skill, `asked more than ${MAX_ROUNDS} times in one call`);
+  };
+}
+
+/** Up to 2025-11-25 a skill asks by requests of its own, and has one log level for all. */
+function legacyExchange(peer: Peer, declared: Readonly<Record<string, unknown>>): Exchange {
+  let level: LogLevel | undefined;
+  return async (request) => {
+    const wanted = request.client?.logLevel;
+    if (wanted !== undefined && wanted !== level && isObject(declared['logging'])) {
+      level = wanted;
+      const { timeoutMs } = request;
+      // A skill that does not take the level still does its work.
+      await peer.request({ method: 'logging/setLevel', params: { level }, timeoutMs }).catch(() => undefined);
+    }
+    const result = await peer.request(request);
+    if (!('resultType' in result)) return result;
+    // These revisions have no kinds of results; one that claims to be of a kind must not pass for it later.
+    const { resultType: _claimed, ...plain } = result;
+    return plain;
+  };
+}
+
+function asksNobody(skill: string): AppError {
+  return new AppError('skill-error', {
+    detail: `${skill} asks the user for input, and nobody is there to be asked.`,
+    data: { rpc: { code: MISSING_CAPABILITY, message: 'The client offers no input.' } },
+  });
 }
 
 async function discover(peer: Peer, skill: string, timeoutMs: number) {
@@ -101,9 +166,14 @@ async function discover(peer: Peer, skill: string, timeoutMs: number) {
 async function initialize(
   peer: Peer,
   skill: string,
-  { protocol, identity, timeoutMs }: { protocol: string; identity: Identity; timeoutMs: number },
+  {
+    protocol,
+    offered,
+    identity,
+    timeoutMs,
+  }: { protocol: string; offered: AskableCapabilities; identity: Identity; timeoutMs: number },
 ) {
-  const params = { protocolVersion: protocol, capabilities: {}, clientInfo: identity };
+  const params = { protocolVersion: protocol, capabilities: offered, clientInfo: identity };
   const answer = await opening(skill, protocol, peer.request({ method: 'initialize', params, timeoutMs }));
   const parsed = initialized.safeParse(answer);
   if (!parsed.success) throw notMcp(skill, 'answered initialize with something else', parsed.error);
@@ -145,12 +215,6 @@ function ofModern(
   skill: string,
   { resultType, ...result }: Record<string, unknown>,
 ): Record<string, unknown> {
-  if (resultType === 'input_required') {
-    throw new AppError('skill-error', {
-      detail: `${skill} asks the user for input, which this hub does not offer to skills.`,
-      data: { rpc: { code: -32021, message: 'The client offers no input.' } },
-    });
-  }
   if (resultType !== undefined && resultType !== 'complete') {
     throw notMcp(skill, 'answered with a kind of result that MCP 2026-07-28 does not have');
   }

@@ -1,4 +1,6 @@
+import { canonicalJson } from '../../protocol/canonical.ts';
 import { AppError } from '../../protocol/errors.ts';
+import type { AskableCapabilities } from '../questions.ts';
 import { createBackoff } from './backoff.ts';
 import { type Child, type ChildParts, startChild, stopped } from './child.ts';
 import {
@@ -9,6 +11,7 @@ import {
   type RunningSkill,
   type SkillRequest,
 } from './runner.ts';
+import { MODERN } from './session.ts';
 
 /** What the runner needs. `events` and `log` are told everything; neither is ever waited for. */
 export type RunnerParts = Omit<ChildParts, 'limits'> & { limits?: Partial<RunnerLimits> };
@@ -30,8 +33,13 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   const replaced = new Set<Child>();
   let closed = false;
 
-  function childFor(skill: RunnableSkill, user: string): { key: string; child: Child } {
-    const key = keyOf(skill, user);
+  function childFor(
+    skill: RunnableSkill,
+    user: string,
+    client: SkillRequest['client'],
+  ): { key: string; child: Child } {
+    const { offered, serial } = conversationOf(skill, client?.capabilities ?? {});
+    const key = canonicalJson([skill.name, user, offered]);
     const running = current.get(key);
     if (running !== undefined && running.state() !== 'stopping') {
       if (running.skill.epoch === skill.epoch && running.skill.version === skill.version) {
@@ -41,7 +49,14 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
       backoff.worked(key);
     }
     refuseWhileFailing(skill, key);
-    const child = startChild(parts, { skill, user, room: makeRoom(), failed: () => backoff.failed(key) });
+    const child = startChild(parts, {
+      skill,
+      user,
+      offered,
+      serial,
+      room: makeRoom(),
+      failed: () => backoff.failed(key),
+    });
     children.add(child);
     current.set(key, child);
     void child.gone.then(() => {
@@ -86,7 +101,7 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   ): Promise<Record<string, unknown>> {
     if (closed)
       throw new AppError('unavailable', { detail: 'The hub is stopping and starts nothing any more.' });
-    const { key, child } = childFor(skill, user);
+    const { key, child } = childFor(skill, user, order.client);
     if (child.calls() >= limits.maxConcurrentPerChild) {
       throw new AppError('skill-busy', {
         detail: `${skill.name} has ${limits.maxConcurrentPerChild} calls in flight for this user already.`,
@@ -120,11 +135,16 @@ async function endForGood(child: Child, reason: string): Promise<void> {
 }
 
 /**
- * One child for a user and a skill. The hub declares no client capabilities to skills yet; when it does, a
- * child serves one set of them, and the set belongs into this key.
+ * A child serves one user and one set of client capabilities. Up to 2025-11-25 a process is told once, at the
+ * start, what it may ask, and does not say in which call it asks: calls that it may ask in take turns. From
+ * 2026-07-28 on each request says so for itself, and one child does for all.
  */
-function keyOf(skill: RunnableSkill, user: string): string {
-  return JSON.stringify([skill.name, user]);
+function conversationOf(
+  skill: RunnableSkill,
+  capabilities: AskableCapabilities,
+): { offered: AskableCapabilities; serial: boolean } {
+  if (skill.protocol === MODERN) return { offered: skill.mayAsk, serial: false };
+  return { offered: capabilities, serial: Object.keys(capabilities).length > 0 };
 }
 
 function asRunning(child: Child): RunningSkill {

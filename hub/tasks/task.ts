@@ -1,12 +1,4 @@
-/** What a skill asks in the middle of a call: any request that MCP lets a server make of a client. */
-export interface Question {
-  method: string;
-  params: Record<string, unknown>;
-}
-
-/** Questions under the keys that their answers come back under. */
-export type Questions = Readonly<Record<string, Question>>;
-export type Answers = Readonly<Record<string, Record<string, unknown>>>;
+import type { Answers, Questions } from '../questions.ts';
 
 /** A JSON-RPC error object. */
 export interface RpcError {
@@ -111,7 +103,8 @@ export function ended(
   return { ...task, state: ending, message, updatedAt: now, ttlMs };
 }
 
-function openQuestions({ state }: Task): Questions {
+/** What the task waits to be answered. */
+export function openQuestions({ state }: Task): Questions {
   return state.status === 'input_required' ? state.inputRequests : {};
 }
 

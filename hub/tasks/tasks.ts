@@ -4,10 +4,10 @@ import type { Logger } from '../../protocol/node/logger.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import type { Clock } from '../clock.ts';
 import type { HubTables } from '../store/schema.ts';
+import { type Answers, isAnswer, type Questions } from '../questions.ts';
 import { sqliteTasks } from './store.ts';
 import {
   answering,
-  type Answers,
   asking,
   begun,
   type Ending,
@@ -15,8 +15,8 @@ import {
   hasEnded,
   hasExpired,
   isOwnedBy,
+  openQuestions,
   type Owner,
-  type Questions,
   saying,
   type Task,
 } from './task.ts';
@@ -318,6 +318,7 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
     async update(owner, id, answers) {
       const { entry } = await find(owner, id);
       if (entry === undefined) return;
+      refuseOthers(openQuestions(entry.task), answers);
       const { task, taken } = answering(entry.task, answers, clock.now());
       entry.task = task;
       for (const asker of entry.askers) deliver(entry, asker, taken);
@@ -362,6 +363,16 @@ function refuseTooMany(
 /** Where only the end of something matters, not how it ended. */
 function yes(): true {
   return true;
+}
+
+/** @throws AppError `request-invalid` for an answer of another kind than its question. */
+function refuseOthers(questions: Questions, answers: Answers): void {
+  for (const [key, { method }] of Object.entries(questions)) {
+    if (answers[key] === undefined || isAnswer(method, answers[key])) continue;
+    throw new AppError('request-invalid', {
+      detail: `What answers ${JSON.stringify(key)} is no answer to ${method}.`,
+    });
+  }
 }
 
 /** Hands an asker its answers once they are all there. */

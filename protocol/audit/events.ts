@@ -34,6 +34,16 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     /** Ids of the grants under which it runs. */
     grants: z.array(text(100)).max(1000),
   }),
+  /** A question of the skill that was put to the client; what was answered is between the two. */
+  z.strictObject({
+    event: z.literal('call.asked'),
+    call: text(100),
+    skill: name,
+    name: text(4096),
+    method: text(100),
+    /** As a person reads it: redacted and shortened. */
+    question: text(16_000),
+  }),
   z.strictObject({
     event: z.literal('call.finished'),
     call: text(100),

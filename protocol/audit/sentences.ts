@@ -11,6 +11,8 @@ function sentenceOf(record: AuditRecord): string {
   switch (record.event) {
     case 'call.decided':
       return sentenceOfDecision(record);
+    case 'call.asked':
+      return `${record.name} on ${record.skill} ${ASKED[record.method] ?? 'asked something'}: ${record.question}`;
     case 'call.finished':
       return sentenceOfEnd(record);
     case 'task.created':
@@ -62,6 +64,12 @@ const DID = {
   resource: ['read', 'wanted to read'],
   completion: ['asked for completions of', 'wanted completions of'],
 } as const;
+
+const ASKED: Readonly<Record<string, string>> = {
+  'elicitation/create': 'asked its user',
+  'sampling/createMessage': "asked the client's model",
+  'roots/list': 'asked for the roots of the client',
+};
 
 const ANSWERED = { allow: 'allowed', ask: 'not done, it needs an approval', deny: 'denied' } as const;
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express, type Request, type Response } from 'express';
 import type { z } from 'zod';
@@ -222,12 +222,15 @@ export type ListenAt = { host: string; port: number } | { socketPath: string };
 
 const CLOSE_GRACE_MS = 3_000;
 
+/** Takes a request before the application sees it; `false` leaves it alone. What it takes is its own, errors included. */
+export type Front = (request: IncomingMessage, response: ServerResponse) => boolean;
+
 /**
- * Starts an application made by `createApp`; routes added later are not reached. A socket file that
+ * Starts an application made by `createApp`, behind a `front` where there is one; routes added later are not reached. A socket file that
  * a dead process left is replaced, so the caller must hold the home's lock. Fails with
  * `already-running` when the port is taken.
  */
-export async function listen(app: Express, at: ListenAt): Promise<Listening> {
+export async function listen(app: Express, at: ListenAt, front: Front = () => false): Promise<Listening> {
   app.use((request: Request) => {
     throw new AppError('route-not-found', {
       detail: `There is nothing at ${request.method} ${request.path.slice(0, SHOWN_PATH_CHARS)}.`,
@@ -236,7 +239,9 @@ export async function listen(app: Express, at: ListenAt): Promise<Listening> {
   app.use(renderError(app.locals['log'] as Logger));
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
-    app,
+    (request, response) => {
+      if (!front(request, response)) app(request, response);
+    },
   );
   await bind(server, at);
   return {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayRequest } from '../../hub/mcp/gateway.ts';
 import { AppError } from '../../protocol/errors.ts';
+import type { CallingClient, Questions } from '../../hub/questions.ts';
 import { callPath, echo } from '../support/call-path.ts';
+import { installedSkill, tool } from '../support/installed-skill.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -180,5 +182,77 @@ describe('a call', () => {
       await expectCode(path.request('tools/call', { name: 'say', arguments: args }), 'arguments-invalid');
     }
     expect(await path.records()).toEqual([]);
+  });
+});
+
+describe('a skill that asks during a call', () => {
+  const asks = installedSkill({
+    manifest: {
+      title: 'Echo',
+      permissions: { mcp: { elicitation: true } },
+    },
+    surface: { tools: [tool('say')] },
+    answers: { say: 'allow' },
+  });
+  const question = {
+    method: 'elicitation/create' as const,
+    params: { message: 'Which hush?', requestedSchema: { type: 'object', properties: {} } },
+  };
+  const client = (put: Questions[]): CallingClient => ({
+    capabilities: { elicitation: { form: {} }, sampling: {} },
+    async ask(questions) {
+      put.push(questions);
+      return { q: { action: 'accept' } };
+    },
+  });
+
+  it(
+    'is labelled, redacted, on record, and offered only what it may',
+    verifies('mcp.asks-labelled'),
+    async () => {
+      const put: Questions[] = [];
+      const offeredTo: unknown[] = [];
+      const path = await callPath({
+        skills: [asks],
+        secrets: new Map([['KEY', 'hush']]),
+        async perform(request) {
+          offeredTo.push(request.client?.capabilities);
+          await request.client?.ask({ q: question });
+          return { content: [] };
+        },
+      });
+      await path.request('tools/call', { name: 'say', arguments: {} }, undefined, {
+        client: client(put),
+      });
+      expect(offeredTo).toEqual([{ elicitation: { form: {} } }]);
+      expect(put[0]?.['q']?.params['message']).toMatch(/^Echo \(local\.test\/echo\) asks: Which .*\?$/);
+      expect(JSON.stringify(put)).not.toContain('hush');
+      expect((await path.records()).map((record) => record['event'])).toEqual([
+        'call.decided',
+        'call.asked',
+        'call.finished',
+      ]);
+    },
+  );
+
+  it('hears no answer once what it may do has changed', verifies('mcp.asks-bound'), async () => {
+    const path = await callPath({
+      skills: [asks],
+      async perform(request) {
+        await request.client?.ask({ q: question });
+        return { content: [] };
+      },
+    });
+    const changing: CallingClient = {
+      ...client([]),
+      async ask() {
+        path.change([{ ...asks, epoch: asks.epoch + 1 }]);
+        return { q: { action: 'accept' } };
+      },
+    };
+    await expectCode(
+      path.request('tools/call', { name: 'say', arguments: {} }, undefined, { client: changing }),
+      'call-denied',
+    );
   });
 });

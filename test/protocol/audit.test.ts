@@ -42,6 +42,17 @@ const FINISHED: Extract<AuditEvent, { event: 'call.finished' }> = {
 
 /** One of every event, with the sentence it is to be read as. */
 const EVENTS: readonly [AuditEvent, string][] = [
+  [
+    {
+      event: 'call.asked',
+      call: 'call_1',
+      skill: SKILL.skill,
+      name: 'delete',
+      method: 'elicitation/create',
+      question: '{"message":"Really?"}',
+    },
+    'delete on dev.berth/files asked its user: {"message":"Really?"}',
+  ],
   [DECIDED, 'Claude Code (owner) called delete on dev.berth/files 1.0.0: allowed – you chose so at install'],
   [
     { ...DECIDED, answer: 'ask', principal: { ...DECIDED.principal, agent: 'reviewer' } },

@@ -67,6 +67,7 @@ export async function callPath(given: {
     },
     secretsOf: () => given.secrets ?? new Map(),
     clock: systemClock,
+    ownHosts: () => ['127.0.0.1:4750'],
     newCallId: () => `call_${(calls += 1)}`,
     log: createLogger({ level: 'silent', name: 'test' }),
   });
@@ -80,13 +81,13 @@ export async function callPath(given: {
       method: GatewayRequest['method'],
       params: Record<string, unknown>,
       signal = AbortSignal.any([]),
-      onProgress?: GatewayRequest['onProgress'],
+      more: Pick<GatewayRequest, 'onProgress' | 'client'> = {},
     ) =>
       gateway.request(agent, SKILL, {
         method,
         params,
         signal,
-        ...(onProgress === undefined ? {} : { onProgress }),
+        ...more,
       }),
     records: async () => (await auditEntries(db, {})).toReversed().map((entry) => entry.record),
     verify: () => verifyStoredAudit(db, [key.record]),

@@ -1,4 +1,5 @@
 import { captureSurface } from '../../hub/runner/capture.ts';
+import { type AskableCapabilities, everythingOf } from '../../hub/questions.ts';
 import type { RunnableSkill } from '../../hub/runner/runner.ts';
 import type { SandboxPlan } from '../../hub/sandbox/sandbox.ts';
 import type { Surface } from '../../protocol/surface.ts';
@@ -11,9 +12,18 @@ const SKILLS = new URL('./skills', import.meta.url).pathname;
 export const FIXTURES = {
   modern: { entry: 'modern-echo.mjs', protocol: '2026-07-28' },
   legacy: { entry: 'legacy-echo.mjs', protocol: '2025-11-25' },
+  'modern-asks': { entry: 'modern-asks.mjs', protocol: '2026-07-28' },
+  'legacy-asks': { entry: 'legacy-asks.mjs', protocol: '2025-11-25' },
   misbehave: { entry: 'misbehave.mjs', protocol: '2025-11-25' },
 } as const;
 export type Fixture = keyof typeof FIXTURES;
+
+/** What the fixtures that ask may ask: everything. */
+const EVERYTHING = everythingOf({ elicitation: true, sampling: true, roots: true });
+
+function askedFor(fixture: Fixture): AskableCapabilities {
+  return fixture.endsWith('-asks') ? EVERYTHING : {};
+}
 
 export const IDENTITY = { name: 'berth', version: '0.0.0' };
 
@@ -41,7 +51,7 @@ export function capture(fixture: Fixture): Promise<Surface> {
   const { log } = logLines();
   return captureSurface(
     { driver: plainDriver(), identity: IDENTITY, log },
-    { plan: planOf(fixture), protocol: FIXTURES[fixture].protocol },
+    { plan: planOf(fixture), protocol: FIXTURES[fixture].protocol, offered: askedFor(fixture) },
   );
 }
 
@@ -61,6 +71,8 @@ export function runnable(
     protocol: FIXTURES[fixture].protocol,
     epoch: '1',
     surface,
+    captured: askedFor(fixture),
+    mayAsk: askedFor(fixture),
     timeoutMs: 10_000,
     plan: async () => planOf(fixture, args, env),
     ...more,

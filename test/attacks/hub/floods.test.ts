@@ -27,8 +27,10 @@ describe('a skill', () => {
         },
       });
       let characters = 0;
-      await path.request('tools/call', { name: 'say', arguments: {} }, undefined, (progress) => {
-        characters += JSON.stringify(progress).length;
+      await path.request('tools/call', { name: 'say', arguments: {} }, undefined, {
+        onProgress: (progress) => {
+          characters += JSON.stringify(progress).length;
+        },
       });
       expect(characters).toBeGreaterThan(10_000);
       expect(characters).toBeLessThan(500_000);

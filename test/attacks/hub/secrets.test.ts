@@ -60,7 +60,9 @@ describe('a secret', () => {
         },
       });
       const heard: unknown[] = [];
-      await path.request('tools/call', ARGS, undefined, (progress) => heard.push(progress));
+      await path.request('tools/call', ARGS, undefined, {
+        onProgress: (progress) => void heard.push(progress),
+      });
       expect(heard).toEqual([{ progress: 1, total: 2, message: 'trying [secret PASSWORD]' }]);
     },
   );

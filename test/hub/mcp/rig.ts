@@ -14,7 +14,7 @@ import type { Tasks } from '../../../hub/tasks/tasks.ts';
 import type { RunnableSkill } from '../../../hub/runner/runner.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import type { Surface } from '../../../protocol/surface.ts';
-import { runnable } from '../../support/fixture-skills.ts';
+import { type Fixture, runnable } from '../../support/fixture-skills.ts';
 import { runnerRig } from '../runner/rig.ts';
 
 /** Tokens of the test's clients. */
@@ -40,13 +40,22 @@ export async function endpointRig(
     clock = systemClock,
     limits = {},
     request: fails,
+    fixtures = { modern: 'modern', legacy: 'legacy' },
+    fastLane = process.env['BERTH_TEST_FAST_LANE'] !== 'off',
     tasks,
-  }: { tasks?: Tasks; clock?: Clock; limits?: Partial<EndpointLimits>; request?: Gateway['request'] } = {},
+  }: {
+    clock?: Clock;
+    limits?: Partial<EndpointLimits>;
+    request?: Gateway['request'];
+    fixtures?: { modern: Fixture; legacy: Fixture };
+    fastLane?: boolean;
+    tasks?: Tasks;
+  } = {},
 ) {
   const { runner, said, log, lines } = runnerRig();
   const skills = new Map([
-    ['modern', runnable('modern', surfaces.modern)],
-    ['legacy', runnable('legacy', surfaces.legacy)],
+    ['modern', runnable(fixtures.modern, surfaces.modern)],
+    ['legacy', runnable(fixtures.legacy, surfaces.legacy)],
   ]);
   const hidden = new Map<string, Set<string>>();
   const listeners = new Set<() => void>();
@@ -78,6 +87,7 @@ export async function endpointRig(
     log,
     clock,
     limits,
+    fastLane,
   });
   const server = createServer((incoming, response) => void endpoint.handle(incoming, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -132,6 +142,12 @@ function viewOf(
     resources: (first?.surface.resources ?? []).filter(seen),
     resourceTemplates: first?.surface.resourceTemplates ?? [],
     completions: true,
+    logging: true,
+    asking: new Set(
+      shown.some(([, { mayAsk }]) => Object.keys(mayAsk).length > 0)
+        ? named('tools').map(({ name }) => name)
+        : [],
+    ),
   };
 }
 

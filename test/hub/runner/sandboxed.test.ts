@@ -56,6 +56,8 @@ async function sandboxed(fixture: Fixture) {
     protocol,
     epoch: '1',
     surface,
+    captured: {},
+    mayAsk: {},
     timeoutMs: 10_000,
     plan: async () => plan,
   };

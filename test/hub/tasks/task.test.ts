@@ -16,7 +16,7 @@ import { verifies } from '../../support/verifies.ts';
 
 const owner = { user: 'ada', client: 'editor' };
 const start = begun({ id: 'task_1', owner, tool: 'echo__wait', ttlMs: 1_000 }, 0);
-const question = { method: 'elicitation/create', params: { message: 'Who?' } };
+const question = { method: 'elicitation/create', params: { message: 'Who?' } } as const;
 const completed: Ending = { status: 'completed', result: { content: [] } };
 
 const endings = fc.constantFrom<Ending>(

@@ -9,7 +9,8 @@ import { tasksRig } from './rig.ts';
 
 const ada = { user: 'ada', client: 'editor' };
 const RESULT = { content: [{ type: 'text', text: 'done' }] };
-const form = { method: 'elicitation/create', params: { message: 'Who?' } };
+const form = { method: 'elicitation/create', params: { message: 'Who?' } } as const;
+const said = (n: number) => ({ action: 'accept', content: { n } });
 
 function taskCall(more: Partial<TaskCall> = {}): TaskCall {
   return {
@@ -151,17 +152,17 @@ describe('a question in the middle of a call', () => {
     }));
     const { id, state } = taskOf(await answer);
     expect(state.status).toBe('input_required');
-    await tasks.update(ada, id, { who: { n: 0 } });
+    await tasks.update(ada, id, { who: said(0) });
     const waiting = await tasks.get(ada, id);
     const [who = '', why = ''] = Object.keys((waiting.state as { inputRequests: object }).inputRequests);
-    await tasks.update(ada, id, { [who]: { n: 1 }, unknown: { n: 9 } });
+    await tasks.update(ada, id, { [who]: said(1), unknown: said(9) });
     expect((await tasks.get(ada, id)).state).toEqual({
       status: 'input_required',
       inputRequests: { [why]: form },
     });
-    await tasks.update(ada, id, { [who]: { n: 3 }, [why]: { n: 2 } });
+    await tasks.update(ada, id, { [who]: said(3), [why]: said(2) });
     const { state: last } = await becomes(() => tasks.get(ada, id), 'completed');
-    expect(last).toMatchObject({ result: { answers: { who: { n: 1 }, why: { n: 2 } } } });
+    expect(last).toMatchObject({ result: { answers: { who: said(1), why: said(2) } } });
   });
 
   it('takes one of two answers that come at once', verifies('tasks.input'), async () => {
@@ -174,12 +175,18 @@ describe('a question in the middle of a call', () => {
       }),
     );
     const key = '1.who';
-    await Promise.all([
-      tasks.update(ada, id, { [key]: { n: 1 } }),
-      tasks.update(ada, id, { [key]: { n: 2 } }),
-    ]);
+    await Promise.all([tasks.update(ada, id, { [key]: said(1) }), tasks.update(ada, id, { [key]: said(2) })]);
     await becomes(() => tasks.get(ada, id), 'completed');
-    expect(got).toEqual([{ who: { n: 1 } }]);
+    expect(got).toEqual([{ who: said(1) }]);
+  });
+
+  it('is not answered by something of another kind', verifies('tasks.input'), async () => {
+    const { tasks } = await tasksRig();
+    const { id } = taskOf(await tasks.run(taskCall(), async ({ ask }) => ask({ who: form })));
+    await expectCode(tasks.update(ada, id, { '1.who': { action: 'perhaps' } }), 'request-invalid');
+    expect((await tasks.get(ada, id)).state.status).toBe('input_required');
+    await tasks.update(ada, id, { '1.who': said(1) });
+    await becomes(() => tasks.get(ada, id), 'completed');
   });
 
   it('can be one of several, each with its own asker', verifies('tasks.input'), async () => {
@@ -189,10 +196,10 @@ describe('a question in the middle of a call', () => {
         all: await Promise.all([ask({ who: form }), ask({ who: form })]),
       })),
     );
-    await tasks.update(ada, id, { '2.who': { n: 2 } });
-    await tasks.update(ada, id, { '1.who': { n: 1 } });
+    await tasks.update(ada, id, { '2.who': said(2) });
+    await tasks.update(ada, id, { '1.who': said(1) });
     const { state } = await becomes(() => tasks.get(ada, id), 'completed');
-    expect(state).toMatchObject({ result: { all: [{ who: { n: 1 } }, { who: { n: 2 } }] } });
+    expect(state).toMatchObject({ result: { all: [{ who: said(1) }, { who: said(2) }] } });
   });
 
   it('ends with the task, when that is cancelled', verifies('tasks.input', 'tasks.cancel'), async () => {

@@ -1,0 +1,326 @@
+import type { ServerResponse } from 'node:http';
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  CLIENT_INFO_META_KEY,
+  type Implementation,
+  ProtocolError,
+  PROTOCOL_VERSION_META_KEY,
+} from '@modelcontextprotocol/server';
+import { isListMethod, LISTS, type ListMethod, withoutExecution } from './dispatch.ts';
+import { protocolError, toolFailure } from './errors.ts';
+import type { Gateway, GatewayView } from './gateway.ts';
+import type { Admitted } from './modern.ts';
+import { withAgent } from './principal.ts';
+import { isTaskOnly } from './tasks.ts';
+
+const MODERN = '2026-07-28';
+const MAX_NAME = 256;
+
+/** What a session of the older revisions lends to a request that needs no stream of its own. */
+export interface LaneSession {
+  id: string;
+  protocolVersion: string;
+  /** What the client calls itself. */
+  agent: string | undefined;
+  /** Whether the client can be asked. */
+  isTalkative: boolean;
+  /** Whether it has asked for log messages, which any tool may have. */
+  wantsLogs: boolean;
+  /** By request id, until answered; aborting is what the client's `notifications/cancelled` does. */
+  inFlight: Map<string | number, AbortController>;
+  /** Keeps the session awake until the response has ended. */
+  hold(response: ServerResponse): void;
+}
+
+export interface FastLaneParts {
+  gateway: Gateway;
+  serverInfo: Implementation;
+  listTtlMs: number;
+  newRequestId: () => string;
+  log: Parameters<typeof protocolError>[1]['log'];
+}
+
+/**
+ * Answers the requests that make up nearly all traffic without the SDK: a list, or a call of a tool that neither
+ * asks, logs nor reports progress, sent in perfect form. Anything else it leaves alone (`false`), so that there is
+ * one judge of what is wrong with a request. What it answers is what the SDK would have answered.
+ */
+export type FastLane = (admitted: Admitted, session: LaneSession | undefined) => Promise<boolean>;
+
+interface Plain {
+  id: string | number;
+  method: string;
+  params: Record<string, unknown>;
+  era: 'modern' | 'legacy';
+  agent: string | undefined;
+  /** Modern clients that can be asked. */
+  isTalkative: boolean;
+}
+
+/** Builds the lane; lists are serialised once for each view. */
+export function createFastLane(parts: FastLaneParts): FastLane {
+  const { gateway, serverInfo, listTtlMs } = parts;
+  const seen = new WeakMap<GatewayView, SeenView>();
+  /** MCP 2026-07-28: every result says whose it is. */
+  const stamp = { 'io.modelcontextprotocol/serverInfo': serverInfo };
+
+  function viewed(view: GatewayView): SeenView {
+    const known = seen.get(view);
+    if (known !== undefined) return known;
+    const fresh: SeenView = { tools: new Map(), lists: new Map() };
+    for (const tool of view.tools) fresh.tools.set(String(tool['name']), shapeOf(view, tool));
+    seen.set(view, fresh);
+    return fresh;
+  }
+
+  function listed(view: GatewayView, method: ListMethod, era: Plain['era']): string | undefined {
+    const { lists, tools } = viewed(view);
+    const { field, of } = LISTS[method];
+    // Older revisions get schemas of other roots in another form.
+    if (method === 'tools/list' && era === 'legacy' && [...tools.values()].some((tool) => !tool.isObject))
+      return undefined;
+    const key = `${era} ${method}`;
+    const known = lists.get(key);
+    if (known !== undefined) return known;
+    const more =
+      era === 'modern'
+        ? { ttlMs: listTtlMs, cacheScope: 'private', resultType: 'complete', _meta: stamp }
+        : {};
+    const entries = field === 'tools' ? of(view).map(withoutExecution) : of(view);
+    const text = JSON.stringify({ [field]: entries, ...more });
+    lists.set(key, text);
+    return text;
+  }
+
+  async function call(
+    { id, params, era, agent }: Plain,
+    { principal, scope, response }: Admitted,
+    session: LaneSession | undefined,
+  ): Promise<void> {
+    const abort = new AbortController();
+    if (era === 'legacy') session?.inFlight.set(id, abort);
+    else response.once('close', () => response.writableFinished || abort.abort());
+    try {
+      const result = await gateway.request(withAgent(principal, agent), scope, {
+        method: 'tools/call',
+        params,
+        signal: abort.signal,
+      });
+      answer(response, id, session, JSON.stringify(finished(result, era)));
+    } catch (error) {
+      if (abort.signal.aborted) return hangUp(response, session);
+      fail(response, id, session, error, era);
+    } finally {
+      session?.inFlight.delete(id);
+    }
+  }
+
+  function finished(result: Record<string, unknown>, era: Plain['era']): Record<string, unknown> {
+    const whole = projected({ content: [], ...result }, era);
+    if (era === 'legacy') return whole;
+    const { _meta: meta = {} } = whole;
+    return { ...whole, resultType: 'complete', _meta: isObject(meta) ? { ...stamp, ...meta } : meta };
+  }
+
+  function fail(
+    response: ServerResponse,
+    id: string | number,
+    session: LaneSession | undefined,
+    thrown: unknown,
+    era: Plain['era'],
+  ): void {
+    const place = { requestId: parts.newRequestId(), log: parts.log };
+    try {
+      answer(response, id, session, JSON.stringify(finished(toolFailure(thrown, place), era)));
+    } catch (refused) {
+      const { code, message, data } =
+        refused instanceof ProtocolError ? refused : protocolError(refused, place);
+      write(response, session, JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, data } }));
+    }
+  }
+
+  return async (admitted, session) => {
+    const { request, response, body, principal, scope } = admitted;
+    if (!acceptsBoth(request.headers.accept)) return false;
+    const plain =
+      session === undefined ? modern(request.headers, body) : legacy(request.headers, body, session);
+    if (plain === undefined) return false;
+    const view = gateway.view(principal, scope);
+    if (isListMethod(plain.method)) {
+      if (!isWholeList(plain.params)) return false;
+      if (scope.kind === 'skill' && LISTS[plain.method].of(view).length === 0) return false;
+      const text = listed(view, plain.method, plain.era);
+      if (text === undefined) return false;
+      session?.hold(response);
+      answer(response, plain.id, session, text);
+      return true;
+    }
+    if (plain.method !== 'tools/call') return false;
+    const tool = viewed(view).tools.get(String(plain.params['name']));
+    if (tool === undefined || !isPlainCall(plain, tool)) return false;
+    session?.hold(response);
+    await call(plain, admitted, session);
+    return true;
+  };
+}
+
+interface SeenView {
+  tools: Map<string, ToolShape>;
+  /** JSON of each list, by era and method. */
+  lists: Map<string, string>;
+}
+
+interface ToolShape {
+  /** Whether its structured content is an object in every era. */
+  isObject: boolean;
+  /** Whether arguments of it are repeated in `Mcp-Param-…` headers. */
+  hasHeaders: boolean;
+  /** Whether its skill may turn to the client during a call. */
+  mayAsk: boolean;
+  /** Whether clients of MCP 2026-07-28 get it as a task only. */
+  isTask: boolean;
+}
+
+function shapeOf(view: GatewayView, tool: Record<string, unknown>): ToolShape {
+  const output = tool['outputSchema'] as { type?: unknown } | undefined;
+  return {
+    isObject: output === undefined || output.type === 'object',
+    hasHeaders: JSON.stringify(tool['inputSchema'] ?? {}).includes('"x-mcp-header"'),
+    isTask: isTaskOnly(tool),
+    mayAsk: view.asking.has(String(tool['name'])),
+  };
+}
+
+function isPlainCall({ params, isTalkative, era }: Plain, tool: ToolShape): boolean {
+  if (era === 'modern' && tool.isTask) return false;
+  if (tool.hasHeaders || !tool.isObject || (isTalkative && tool.mayAsk)) return false;
+  const { name, arguments: args, _meta: _checked, ...others } = params;
+  return (
+    typeof name === 'string' &&
+    name.length <= MAX_NAME &&
+    (args === undefined || isObject(args)) &&
+    Object.keys(others).length === 0
+  );
+}
+
+function isWholeList({ _meta: _checked, ...others }: Record<string, unknown>): boolean {
+  return Object.keys(others).length === 0;
+}
+
+type Headers = Admitted['request']['headers'];
+
+/** Streamable HTTP: a client says that it takes both forms of an answer. */
+function acceptsBoth(accept: string | undefined): boolean {
+  return accept !== undefined && accept.includes('application/json') && accept.includes('text/event-stream');
+}
+
+interface Message {
+  id: string | number;
+  method: string;
+  params: Record<string, unknown>;
+  meta: Record<string, unknown>;
+}
+
+/** A request whose form leaves nothing to judge, without anything to be told meanwhile. */
+function messageOf(body: unknown): Message | undefined {
+  if (!isObject(body) || body['jsonrpc'] !== '2.0') return undefined;
+  const { jsonrpc: _version, id, method, params = {}, ...others } = body;
+  if (typeof method !== 'string' || !isObject(params) || Object.keys(others).length > 0) return undefined;
+  if (typeof id !== 'string' && !Number.isSafeInteger(id)) return undefined;
+  const { _meta: meta = {} } = params;
+  if (!isObject(meta) || meta['progressToken'] !== undefined) return undefined;
+  return { id: id as string | number, method, params, meta };
+}
+
+const PLAIN_CAPABILITIES = new Set(['elicitation', 'sampling', 'roots']);
+const ENVELOPE = new Set([PROTOCOL_VERSION_META_KEY, CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY]);
+
+/** MCP 2026-07-28, basic/transports: what headers and envelope say must be what the body says. */
+function modern(headers: Headers, body: unknown): Plain | undefined {
+  const message = messageOf(body);
+  if (message === undefined || headers['mcp-session-id'] !== undefined) return undefined;
+  const { method, params, meta } = message;
+  if (headers['mcp-protocol-version'] !== MODERN || headers['mcp-method'] !== method) return undefined;
+  if (headers['mcp-name'] !== (method === 'tools/call' ? params['name'] : undefined)) return undefined;
+  if (Object.keys(headers).some((name) => name.startsWith('mcp-param-'))) return undefined;
+  if (Object.keys(meta).some((key) => key.startsWith('io.modelcontextprotocol/') && !ENVELOPE.has(key)))
+    return undefined;
+  const capabilities = meta[CLIENT_CAPABILITIES_META_KEY];
+  if (meta[PROTOCOL_VERSION_META_KEY] !== MODERN || !isObject(capabilities)) return undefined;
+  const declared = Object.entries(capabilities);
+  // What else a client can do may call for another form of answer, such as a task.
+  if (declared.some(([name, value]) => !PLAIN_CAPABILITIES.has(name) || !isTwoDeep(value))) return undefined;
+  const agent = agentOf(meta[CLIENT_INFO_META_KEY]);
+  if (agent === undefined) return undefined;
+  return { ...message, era: 'modern', agent, isTalkative: declared.length > 0 };
+}
+
+function legacy(headers: Headers, body: unknown, session: LaneSession): Plain | undefined {
+  const message = messageOf(body);
+  const version = headers['mcp-protocol-version'];
+  if (message === undefined || session.wantsLogs || session.inFlight.has(message.id)) return undefined;
+  if (version !== undefined && version !== session.protocolVersion) return undefined;
+  if (Object.keys(message.meta).some((key) => key.startsWith('io.modelcontextprotocol/'))) return undefined;
+  return { ...message, era: 'legacy', agent: session.agent, isTalkative: session.isTalkative };
+}
+
+/** Objects of objects, as capabilities are. */
+function isTwoDeep(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every((inner) => isObject(inner));
+}
+
+/** The client's name; anything unusual in how it presents itself is for the SDK to judge. */
+function agentOf(info: unknown): string | undefined {
+  if (!isObject(info)) return undefined;
+  const { name, version, ...others } = info;
+  return typeof name === 'string' && typeof version === 'string' && Object.keys(others).length === 0
+    ? name
+    : undefined;
+}
+
+/** SEP-2106 §4.3: what is not an object is said as text, too, and older revisions know only objects. */
+function projected(result: Record<string, unknown>, era: Plain['era']): Record<string, unknown> {
+  const { structuredContent, content } = result;
+  if (structuredContent === undefined || isObject(structuredContent)) return result;
+  const said = content as { type?: unknown }[];
+  const text = { type: 'text', text: JSON.stringify(structuredContent) };
+  return {
+    ...result,
+    content: said.some(({ type }) => type === 'text') ? said : [...said, text],
+    ...(era === 'legacy' ? { structuredContent: { result: structuredContent } } : {}),
+  };
+}
+
+function answer(
+  response: ServerResponse,
+  id: string | number,
+  session: LaneSession | undefined,
+  result: string,
+): void {
+  write(response, session, `{"result":${result},"jsonrpc":"2.0","id":${JSON.stringify(id)}}`);
+}
+
+function write(response: ServerResponse, session: LaneSession | undefined, text: string): void {
+  if (response.destroyed) return;
+  response.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    ...(session === undefined ? {} : { 'mcp-session-id': session.id }),
+  });
+  response.end(text);
+}
+
+/** A cancelled request of a session has no answer: its stream ends without one. */
+function hangUp(response: ServerResponse, session: LaneSession | undefined): void {
+  if (response.destroyed) return;
+  response.writeHead(200, {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-cache, no-transform',
+    ...(session === undefined ? {} : { 'mcp-session-id': session.id }),
+  });
+  response.end();
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,243 @@
+import { Client as ModernClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+  LoggingMessageNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { capture } from '../../support/fixture-skills.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+import { verifies } from '../../support/verifies.ts';
+import { textOf } from '../runner/rig.ts';
+import { type EndpointRig, endpointRig, exchange, modernRequest, type Surfaces } from './rig.ts';
+
+let surfaces: Surfaces;
+const fixtures = { modern: 'modern-asks', legacy: 'legacy-asks' } as const;
+
+beforeAll(async () => {
+  const [modern, legacy] = await Promise.all([capture('modern-asks'), capture('legacy-asks')]);
+  surfaces = { modern, legacy };
+});
+
+/** Answers what a client is asked; `name` is what its user types. */
+function answersOf(name: string, asked: string[]) {
+  return {
+    elicitation: ({ params }: { params: unknown }) => {
+      asked.push(String((params as { message?: unknown }).message));
+      return { action: 'accept' as const, content: { name } };
+    },
+    sampling: () => ({
+      role: 'assistant' as const,
+      model: 'none',
+      content: { type: 'text' as const, text: `${name} thinks` },
+    }),
+    roots: () => ({ roots: [{ uri: `file:///home/${name}` }] }),
+  };
+}
+
+const CAPABILITIES = { elicitation: { form: {} }, sampling: {}, roots: {} };
+
+interface AskableClient {
+  call(name: string, args?: Record<string, unknown>): Promise<Record<string, unknown>>;
+  asked: string[];
+  heard: unknown[];
+  wantLogs(): Promise<void>;
+}
+
+async function oldClient(
+  rig: EndpointRig,
+  name = 'ada',
+  capabilities: object = CAPABILITIES,
+): Promise<AskableClient> {
+  const asked: string[] = [];
+  const heard: unknown[] = [];
+  const client = new OldClient({ name: 'test', version: '1' }, { capabilities });
+  const answers = answersOf(name, asked);
+  if ('elicitation' in capabilities) client.setRequestHandler(ElicitRequestSchema, answers.elicitation);
+  if ('sampling' in capabilities) client.setRequestHandler(CreateMessageRequestSchema, answers.sampling);
+  if ('roots' in capabilities) client.setRequestHandler(ListRootsRequestSchema, answers.roots);
+  client.setNotificationHandler(
+    LoggingMessageNotificationSchema,
+    ({ params }) => void heard.push(params.data),
+  );
+  await client.connect(
+    new OldTransport(new URL(`${rig.url}/mcp`), {
+      requestInit: { headers: { authorization: `Bearer token-of-${name}` } },
+    }),
+  );
+  onTestFinished(() => client.close());
+  return {
+    asked,
+    heard,
+    call: (tool, args = {}) => client.callTool({ name: tool, arguments: args }),
+    wantLogs: async () => void (await client.setLoggingLevel('info')),
+  };
+}
+
+async function newClient(
+  rig: EndpointRig,
+  name = 'ada',
+  capabilities: object = CAPABILITIES,
+): Promise<AskableClient> {
+  const asked: string[] = [];
+  const heard: unknown[] = [];
+  const client = new ModernClient(
+    { name: 'test', version: '1' },
+    { capabilities, versionNegotiation: { mode: { pin: '2026-07-28' } } },
+  );
+  const answers = answersOf(name, asked);
+  if ('elicitation' in capabilities) client.setRequestHandler('elicitation/create', answers.elicitation);
+  if ('sampling' in capabilities) client.setRequestHandler('sampling/createMessage', answers.sampling);
+  if ('roots' in capabilities) client.setRequestHandler('roots/list', answers.roots);
+  client.setNotificationHandler('notifications/message', ({ params }) => void heard.push(params.data));
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`${rig.url}/mcp`), {
+      requestInit: { headers: { authorization: `Bearer token-of-${name}` } },
+    }),
+  );
+  onTestFinished(() => client.close());
+  let meta: Record<string, unknown> = {};
+  return {
+    asked,
+    heard,
+    call: (tool, args = {}) => client.callTool({ name: tool, arguments: args, _meta: meta }),
+    async wantLogs() {
+      meta = { 'io.modelcontextprotocol/logLevel': 'info' };
+    },
+  };
+}
+
+const PAIRS = [
+  ['modern', 'modern', newClient],
+  ['modern', 'legacy', newClient],
+  ['legacy', 'modern', oldClient],
+  ['legacy', 'legacy', oldClient],
+] as const;
+
+describe.each(PAIRS)('a %s client and a %s skill', (_era, skill, connect) => {
+  it('exchange a form, one after the other and two at once', verifies('mcp.asks'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const client = await connect(rig);
+    expect(textOf(await client.call(`${skill}__whom`, { tag: 'x' }))).toBe('accept ada asked x');
+    expect(textOf(await client.call(`${skill}__twice`))).toBe('ada ada');
+    expect(textOf(await client.call(`${skill}__both`))).toBe('ada ada');
+    expect(client.asked).toEqual(['Who? x', 'First?', 'Second?', expect.any(String), expect.any(String)]);
+  });
+
+  it('reach the model and the roots of the client', verifies('mcp.asks'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const client = await connect(rig);
+    expect(textOf(await client.call(`${skill}__think`))).toBe('ada thinks');
+    expect(textOf(await client.call(`${skill}__where`))).toBe('file:///home/ada');
+  });
+
+  it(
+    'pass log messages on when asked to, from the level that was asked for',
+    verifies('mcp.logging'),
+    async () => {
+      const rig = await endpointRig(surfaces, { fixtures });
+      const client = await connect(rig);
+      await client.call(`${skill}__log`);
+      expect(client.heard).toEqual([]);
+      await client.wantLogs();
+      await client.call(`${skill}__log`);
+      expect(client.heard).toEqual(['loud']);
+    },
+  );
+
+  it('never mix answers, whoever asks at the same time', verifies('mcp.asks-apart'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const [ada, bob] = await Promise.all([connect(rig, 'ada'), connect(rig, 'bob')]);
+    const calls = Array.from({ length: 8 }, (_none, index) =>
+      (index % 2 === 0 ? ada : bob).call(`${skill}__whom`, { tag: String(index) }),
+    );
+    const texts = (await Promise.all(calls)).map(textOf);
+    expect(texts).toEqual(
+      texts.map((_text, index) => `accept ${index % 2 === 0 ? 'ada' : 'bob'} asked ${index}`),
+    );
+    expect(ada.asked.toSorted()).toEqual(['Who? 0', 'Who? 2', 'Who? 4', 'Who? 6']);
+  });
+
+  it('that cannot be asked, fail in words', verifies('mcp.asks'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const client = await connect(rig, 'ada', {});
+    const outcome = await client.call(`${skill}__whom`).catch((error: unknown) => error as { code: number });
+    expect('isError' in outcome ? outcome['isError'] : outcome.code).toSatisfy(
+      (value) => value === true || value === -32_021,
+    );
+  });
+});
+
+describe('a requestState', () => {
+  const META = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': CAPABILITIES,
+  };
+  async function post(
+    rig: EndpointRig,
+    params: Record<string, unknown>,
+    headers: Record<string, string> = {},
+  ): Promise<Record<string, any>> {
+    const { headers: own, body } = modernRequest('tools/call', params);
+    const request = { ...body, params: { ...params, _meta: META } };
+    const answer = await exchange(rig, { headers: { ...own, ...headers }, body: request });
+    return answer.json();
+  }
+  const WHOM = { name: 'legacy__whom', arguments: { tag: 'x' } };
+  const inputResponses = (key: string) => ({ [key]: { action: 'accept', content: { name: 'eve' } } });
+
+  it('goes on with its own call, once', verifies('mcp.asks-bound'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const { result } = await post(rig, WHOM);
+    expect(result).toMatchObject({ resultType: 'input_required' });
+    const [key = ''] = Object.keys(result.inputRequests);
+    const again = { ...WHOM, inputResponses: inputResponses(key), requestState: result.requestState };
+    expect(textOf((await post(rig, again))['result'])).toBe('accept eve asked x');
+    expect(await post(rig, again)).toMatchObject({ error: { code: -32_602 } });
+  });
+
+  it(
+    'of another principal, request, or altered is refused and the call waits on',
+    verifies('mcp.asks-bound'),
+    async () => {
+      const rig = await endpointRig(surfaces, { fixtures });
+      const { result } = await post(rig, WHOM);
+      const [key = ''] = Object.keys(result.inputRequests);
+      const { requestState } = result as { requestState: string };
+      const answered = { inputResponses: inputResponses(key), requestState };
+      const altered = `${requestState.slice(0, -2)}${requestState.endsWith('AA') ? 'BB' : 'AA'}`;
+      const foreign = { authorization: 'Bearer token-of-bob' };
+      const refused = { error: { code: -32_602 } };
+      expect(await post(rig, { ...WHOM, ...answered }, foreign)).toMatchObject(refused);
+      expect(await post(rig, { ...WHOM, ...answered, arguments: { tag: 'y' } })).toMatchObject(refused);
+      expect(await post(rig, { ...WHOM, ...answered, name: 'modern__whom' })).toMatchObject(refused);
+      expect(await post(rig, { ...WHOM, ...answered, requestState: altered })).toMatchObject(refused);
+      expect(textOf((await post(rig, { ...WHOM, ...answered }))['result'])).toBe('accept eve asked x');
+    },
+  );
+
+  it('without the answers is answered with the question again', verifies('mcp.asks-bound'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const { result } = await post(rig, WHOM);
+    const { result: again } = await post(rig, {
+      ...WHOM,
+      requestState: result.requestState,
+      inputResponses: {},
+    });
+    expect(again.inputRequests).toEqual(result.inputRequests);
+    expect(again.requestState).not.toBe(result.requestState);
+  });
+
+  it('expires with the call that waits for it', verifies('mcp.asks-bound'), async () => {
+    const clock = manualClock();
+    const rig = await endpointRig(surfaces, { fixtures, clock });
+    const { result } = await post(rig, WHOM);
+    const [key = ''] = Object.keys(result.inputRequests);
+    clock.advance(11 * 60_000);
+    const late = { ...WHOM, inputResponses: inputResponses(key), requestState: result.requestState };
+    expect(await post(rig, late)).toMatchObject({ error: { code: -32_602 } });
+  });
+});
