@@ -38,7 +38,7 @@ beforeAll(async () => {
         long('long', { _meta: { 'dev.berth/taskSupport': 'optional' } }),
         long('longest', { execution: { taskSupport: 'required' } }),
       ],
-    } as Surfaces['modern'],
+    },
     legacy,
   };
 });
@@ -180,6 +180,28 @@ describe('a client that knows tasks', () => {
       expect(rest).toEqual({ resultType: 'complete' });
     }
     expect(await until(rig, taskId, 'completed')).toMatchObject({ result: text(JSON.stringify(answer)) });
+  });
+
+  it('answers what skills of either era ask, through the task', verifies('tasks.input'), async () => {
+    const { tasks } = await tasksRig();
+    const [modern, legacy] = await Promise.all([capture('modern-asks'), capture('legacy-asks')]);
+    const fixtures = { modern: 'modern-asks', legacy: 'legacy-asks' } as const;
+    const rig = await endpointRig({ modern, legacy }, { tasks, fixtures });
+    for (const skill of ['modern', 'legacy']) {
+      const { result: created } = await ask(rig, 'tools/call', call(`${skill}__both`));
+      const taskId = String(created['taskId']);
+      const given: string[] = [];
+      for (let status = ''; status !== 'completed';) {
+        const { result: task } = await ask(rig, 'tasks/get', { taskId });
+        ({ status } = task as { status: string });
+        for (const key of Object.keys(task['inputRequests'] ?? {})) {
+          const name = `name ${given.push(key)}`;
+          const inputResponses = { [key]: { action: 'accept', content: { name } } };
+          await ask(rig, 'tasks/update', { taskId, inputResponses });
+        }
+      }
+      expect(await until(rig, taskId, 'completed')).toMatchObject({ result: text('name 1 name 2') });
+    }
   });
 
   it('learns how a call failed, in the two ways there are', verifies('tasks.durable'), async () => {
