@@ -36,7 +36,7 @@ export interface TaskLimits {
 }
 
 /** For an hour, and enough for any client that fetches what it asked for. */
-export const DEFAULT_TASK_LIMITS: TaskLimits = {
+const DEFAULT_TASK_LIMITS: TaskLimits = {
   afterMs: 5_000,
   ttlMs: 60 * 60_000,
   tasksPerClient: 1_024,
