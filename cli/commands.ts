@@ -8,6 +8,7 @@ import { check } from './commands/check.ts';
 import { clientsAdd } from './commands/clients/add.ts';
 import { clientsLs } from './commands/clients/ls.ts';
 import { clientsRm } from './commands/clients/rm.ts';
+import { clientsSet } from './commands/clients/set.ts';
 import { deny } from './commands/deny.ts';
 import { deprecate } from './commands/deprecate.ts';
 import { doctor } from './commands/doctor.ts';
@@ -24,6 +25,10 @@ import { list } from './commands/list.ts';
 import { login } from './commands/login.ts';
 import { overview } from './commands/overview.ts';
 import { pack } from './commands/pack.ts';
+import { profilesLs } from './commands/profiles/ls.ts';
+import { profilesRm } from './commands/profiles/rm.ts';
+import { profilesSet } from './commands/profiles/set.ts';
+import { profilesShow } from './commands/profiles/show.ts';
 import { publish } from './commands/publish.ts';
 import { remove } from './commands/remove.ts';
 import { revoke } from './commands/revoke.ts';
@@ -55,7 +60,12 @@ export const COMMANDS: readonly Command[] = [
   call,
   clientsAdd,
   clientsLs,
+  clientsSet,
   clientsRm,
+  profilesLs,
+  profilesShow,
+  profilesSet,
+  profilesRm,
 
   init,
   check,

@@ -102,13 +102,32 @@ export const approvalView = z.object({
   problem: z.string().optional(),
 });
 
+/** What a client is shown: everything, a profile, or three tools that find the others (of a profile, if it has one). */
+const exposure = z.strictObject({
+  mode: z.enum(['all', 'profile', 'search']),
+  profile: z.string().max(80).optional(),
+});
+
 export const clientView = z.object({
   name: z.string(),
   user: z.string(),
+  shown: exposure,
   createdAt: z.string(),
   expiresAt: z.string().optional(),
   lastSeenAt: z.string().optional(),
 });
+
+export const profileView = z.object({
+  name: z.string(),
+  /** A skill without `tools` is there as a whole. */
+  entries: z.array(z.object({ skill: z.string(), tools: z.array(z.string()).optional() })),
+  /** The clients that see by it. */
+  clients: z.array(z.string()),
+});
+
+const profileName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be up to 63 of a-z, 0-9, dots, hyphens and underscores');
 
 export const auditEntryView = z.object({
   seq: z.number(),
@@ -251,9 +270,19 @@ export const adminApi = {
         .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be up to 63 of a-z, 0-9, dots, hyphens and underscores'),
       /** Days until the token expires; absent means never. */
       expiresInDays: z.number().int().min(1).max(3650).optional(),
+      /** Absent means everything. */
+      shown: exposure.optional(),
     }),
     reply: z.object({ name: z.string(), token: z.string(), mcp: z.string() }),
     status: 201,
+  }),
+  showClient: route({
+    method: 'PUT',
+    path: '/v1/clients/:client/shown',
+    summary: 'Choose what a client is shown, from its next list on',
+    params: z.strictObject({ client: z.string().max(80) }),
+    body: exposure,
+    reply: z.object({ client: clientView, before: exposure }),
   }),
   removeClient: route({
     method: 'DELETE',
@@ -261,6 +290,47 @@ export const adminApi = {
     summary: 'Remove a client and its token',
     params: z.strictObject({ client: z.string().max(80) }),
     reply: clientView,
+  }),
+
+  profiles: route({ method: 'GET', path: '/v1/profiles', summary: 'Profiles', reply: z.array(profileView) }),
+  profile: route({
+    method: 'GET',
+    path: '/v1/profiles/:profile',
+    summary: 'One profile',
+    params: z.strictObject({ profile: z.string().max(80) }),
+    reply: profileView,
+  }),
+  setProfile: route({
+    method: 'PUT',
+    path: '/v1/profiles/:profile',
+    summary: 'Make a profile, or replace all of it',
+    params: z.strictObject({ profile: profileName }),
+    body: z.strictObject({
+      entries: z
+        .array(
+          z.strictObject({
+            /** By full name, or by alias when it is installed. */
+            skill: skillName,
+            tools: z.array(z.string().max(128)).min(1).max(1000).optional(),
+          }),
+        )
+        .min(1)
+        .max(1000),
+    }),
+    reply: z.object({
+      profile: profileView,
+      /** Absent when it is new. */
+      before: profileView.optional(),
+      /** Sentences about what is not there yet. */
+      missing: sentences,
+    }),
+  }),
+  removeProfile: route({
+    method: 'DELETE',
+    path: '/v1/profiles/:profile',
+    summary: 'Remove a profile that no client sees by',
+    params: z.strictObject({ profile: z.string().max(80) }),
+    reply: profileView,
   }),
 
   call: route({
@@ -307,3 +377,4 @@ export type ApprovalView = z.infer<typeof approvalView>;
 export type Acceptance = z.infer<typeof acceptance>;
 export type GrantView = z.infer<typeof grantView>;
 export type ClientView = z.infer<typeof clientView>;
+export type ProfileView = z.infer<typeof profileView>;

@@ -9,6 +9,8 @@ import { approve, deny, proposalOf, waitingProposals } from './approvals.ts';
 import { CLI_CLIENT, type Clients, LOCAL_USER } from './clients.ts';
 import { revoke } from './grants.ts';
 import { type InstallParts, install } from './install.ts';
+import { mountProfiles } from './profiles-admin.ts';
+import type { Profiles } from './profiles.ts';
 import { notInstalled, remove } from './remove.ts';
 import type { InstalledSkill } from './installed.ts';
 import type { Gateway } from './mcp/gateway.ts';
@@ -17,6 +19,7 @@ import { approvalView, clientView, grantOf, skillView } from './views.ts';
 
 export interface AdminParts extends InstallParts {
   clients: Clients;
+  profiles: Profiles;
   audit: AuditLog;
   gateway: Gateway;
   db: Kysely<HubTables>;
@@ -124,12 +127,18 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
 
   mount(app, adminApi.clients, asAdmin, () => parts.clients.list().map(clientView));
   mount(app, adminApi.addClient, asAdmin, async ({ body }) => {
-    const { client, token } = await parts.clients.add(body.name, body.expiresInDays);
+    const { client, token } = await parts.clients.add(body.name, body.expiresInDays, body.shown);
     return { name: client.name, token, mcp: parts.urls().mcp };
+  });
+  mount(app, adminApi.showClient, asAdmin, async ({ params, body }) => {
+    const { client, before } = await parts.clients.expose(params.client, body);
+    return { client: clientView(client), before };
   });
   mount(app, adminApi.removeClient, asAdmin, async ({ params }) =>
     clientView(await parts.clients.remove(params.client)),
   );
+
+  mountProfiles(app, parts);
 
   mount(app, adminApi.call, asAdmin, async ({ body, signal }) => {
     const skill = parts.installed.find(body.skill);
@@ -141,11 +150,18 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
     );
   });
 
-  mount(app, adminApi.audit, asAdmin, ({ query }) => auditEntries(parts.db, query));
-  mount(app, adminApi.auditRecord, asAdmin, ({ params }) => auditEntry(parts.db, params.seq));
-  mount(app, adminApi.verifyAudit, asAdmin, () =>
-    verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head),
-  );
+  mount(app, adminApi.audit, asAdmin, async ({ query }) => {
+    await parts.audit.settle();
+    return auditEntries(parts.db, query);
+  });
+  mount(app, adminApi.auditRecord, asAdmin, async ({ params }) => {
+    await parts.audit.settle();
+    return auditEntry(parts.db, params.seq);
+  });
+  mount(app, adminApi.verifyAudit, asAdmin, async () => {
+    await parts.audit.settle();
+    return verifyStoredAudit(parts.db, parts.auditKeys, parts.audit.head);
+  });
 }
 
 function installedOr404(parts: AdminParts, name: string): InstalledSkill {

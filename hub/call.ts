@@ -81,10 +81,10 @@ export async function call(
   if (decision.answer !== 'allow') throw refusal(target, decision);
 
   const startedAt = parts.clock.now();
-  // What has happened has happened: its result is not lost with its record, which the next start adds as unknown.
+  // What has happened has happened: nobody waits for its record, which the next start adds as unknown if it is lost.
   const finish = (outcome: Outcome, more: { bytes?: number; detail?: string }) =>
-    parts.audit
-      .append({
+    void parts.audit
+      .note({
         event: 'call.finished',
         call: id,
         skill: target.skill.name,
@@ -102,11 +102,11 @@ export async function call(
       params: target.params,
     });
     const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);
-    await finish(result['isError'] === true ? 'error' : 'ok', { bytes });
+    finish(result['isError'] === true ? 'error' : 'ok', { bytes });
     return result;
   } catch (thrown) {
     const failure = redactError(asAppError(thrown), secrets);
-    await finish(outcomeOf(failure, request.signal), { detail: sayable(failure.message, 500) });
+    finish(outcomeOf(failure, request.signal), { detail: sayable(failure.message, 500) });
     throw failure.code === 'internal' ? thrown : failure;
   }
 }

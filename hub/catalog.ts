@@ -206,7 +206,8 @@ function mayAsk({ permissions: { mcp } }: InstalledSkill): boolean {
   return mcp.elicitation || mcp.sampling || mcp.roots;
 }
 
-function isServing(skill: InstalledSkill): boolean {
+/** Whether anything of a skill is shown to clients. */
+export function isServing(skill: InstalledSkill): boolean {
   return skill.quarantine === undefined && skill.blocked === undefined;
 }
 

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../protocol/node/logger.ts';
+import { bucketSettings } from '../protocol/node/rate-limit.ts';
+import { oauthSchema } from './oauth/config.ts';
 
 /** Every setting of a hub; file `hub.json` in the home, environment `BERTH_HUB_…`. */
 export const hubConfigSchema = z.strictObject({
@@ -44,6 +46,8 @@ export const hubConfigSchema = z.strictObject({
         .describe('Milliseconds that a task may go on, and that its ending is kept.'),
     })
     .prefault({}),
+  rate: z.strictObject({ client: bucketSettings(600_000, 20_000, 'a client') }).prefault({}),
+  oauth: oauthSchema.optional(),
 });
 
 export type HubConfig = z.output<typeof hubConfigSchema>;

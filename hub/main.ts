@@ -11,13 +11,17 @@ import { openAuditLog } from './audit/audit-log.ts';
 import { type Client, openClients } from './clients.ts';
 import { systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
+import { exposingGateway } from './exposure.ts';
 import { createGateway } from './gateway.ts';
 import { mcpFirst, mountHub } from './http.ts';
 import type { InstallParts } from './install.ts';
 import { openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
+import { clientAccess } from './oauth/client-access.ts';
+import { fetchJson } from './oauth/fetch-json.ts';
 import { hubPaths } from './paths.ts';
+import { openProfiles } from './profiles.ts';
 import { answersPolicy } from './policy/answers.ts';
 import { quarantine } from './quarantine.ts';
 import { recordStart, sweepLeftovers } from './recovery.ts';
@@ -77,6 +81,7 @@ export async function startHub(
   const installed = await openInstalledSkills({ db, packagesDir: paths.packages, enforces });
   const secrets = await fileSecrets(paths.secrets, new Set(installed.list().map(({ name }) => name)));
   const clients = await openClients({ db, audit, clock });
+  const profiles = await openProfiles({ db, audit, clock });
   const registry = registryClient({ url: config.registry, db, audit, clock });
   const noted = (work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
@@ -106,7 +111,7 @@ export async function startHub(
     clock,
   };
   let ownHosts: readonly string[] = [];
-  const gateway = createGateway({
+  const whole = createGateway({
     installed,
     argumentChecks: argumentChecks(),
     policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
@@ -119,6 +124,8 @@ export async function startHub(
     log,
   });
 
+  const gateway = exposingGateway({ whole, installed, clients, profiles });
+
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
   const tasks = await openTasks({
     db,
@@ -128,17 +135,21 @@ export async function startHub(
     log,
     limits: config.tasks,
   });
+  const access = clientAccess(config.oauth, { gateway, clients, installed, fetchJson, clock });
   const endpoint = createMcpEndpoint({
-    gateway,
+    ...access,
     tasks,
-    authenticate: (token) => clients.authenticate(token),
     serverInfo: { name: 'berth', title: 'Berth', version },
     ownHosts: () => ownHosts,
     log,
+    limits: { requestRate: config.rate.client },
   });
   await recordStart(db, audit);
   const app = createApp({ log, names });
-  mountHub(app, { ready: () => audit.head().records > 0 });
+  mountHub(app, {
+    ready: () => audit.head().records > 0,
+    protectedResource: access.protectedResource,
+  });
   const open = await listen(app, { host: config.host, port: config.port }, mcpFirst(endpoint));
   const mcp = `${open.url}/mcp`;
   const { port } = new URL(open.url);
@@ -151,6 +162,7 @@ export async function startHub(
   mountAdmin(adminApp, {
     ...installParts,
     clients: { ...clients, remove: (name) => removeClient(name) },
+    profiles,
     gateway,
     auditKeys: [auditKey.record],
     version,

@@ -113,6 +113,7 @@ export function clientView(client: Client): ClientView {
   return {
     name: client.name,
     user: client.user,
+    shown: client.exposure,
     createdAt: client.createdAt,
     ...(client.expiresAt === undefined ? {} : { expiresAt: client.expiresAt }),
     ...(client.lastSeenAt === undefined ? {} : { lastSeenAt: client.lastSeenAt }),

@@ -8,6 +8,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 /** How deep values may nest; deeper ones are refused before they can exhaust the stack. */
 export const JSON_MAX_DEPTH = 128;
 
+const ANY_SURROGATE = /[\ud800-\udfff]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
@@ -40,7 +41,9 @@ function textOfNumber(value: number): string {
 
 // RFC 8785 §3.2.2.2: JSON.stringify escapes exactly what it asks for, but lets lone surrogates through.
 function textOfString(value: string): string {
-  if (LONE_SURROGATE.test(value)) throw refused('A JSON string holds half a surrogate pair.');
+  // Nearly all text has no surrogate at all, and then needs no closer look.
+  if (ANY_SURROGATE.test(value) && LONE_SURROGATE.test(value))
+    throw refused('A JSON string holds half a surrogate pair.');
   return JSON.stringify(value);
 }
 
@@ -59,12 +62,20 @@ function textOfObject(value: object, depth: number): string {
   if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     throw new TypeError(`Canonical JSON cannot say an instance of ${value.constructor.name}.`);
   }
-  const properties = value as Record<string, unknown>;
-  let text = '{';
-  for (const key of Object.keys(properties).toSorted()) {
-    text += `${text === '{' ? '' : ','}${textOfString(key)}:${textOf(properties[key], depth)}`;
-  }
-  return `${text}}`;
+  return `{${membersOf(value as Record<string, unknown>, depth)
+    .map(([, text]) => text)
+    .join(',')}}`;
+}
+
+function membersOf(properties: Readonly<Record<string, unknown>>, depth: number): [string, string][] {
+  return Object.keys(properties)
+    .sort()
+    .map((key) => [key, `${textOfString(key)}:${textOf(properties[key], depth)}`]);
+}
+
+/** The members of an object's canonical JSON with their names, in order: for texts that differ in one member. */
+export function canonicalMembers(value: Readonly<Record<string, unknown>>): [string, string][] {
+  return membersOf(value, 1);
 }
 
 function refused(detail: string): AppError {

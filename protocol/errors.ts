@@ -23,6 +23,7 @@ export const ERRORS = {
   'not-signed-in': { status: 401, exit: 4, title: 'Sign in first' },
   'token-expired': { status: 401, exit: 4, title: 'The token has expired' },
   forbidden: { status: 403, exit: 3, title: 'Not allowed' },
+  'insufficient-scope': { status: 403, exit: 3, title: 'The token does not open this' },
   'host-refused': { status: 403, exit: 3, title: 'This Host or Origin is not allowed' },
 
   'manifest-invalid': { status: 422, exit: 2, title: 'The manifest is not valid' },
@@ -73,6 +74,8 @@ export const ERRORS = {
   'approval-required': { status: 409, exit: 5, title: 'Waiting for approval' },
   'client-not-found': { status: 404, exit: 7, title: 'No such client' },
   'client-exists': { status: 409, exit: 8, title: 'A client of this name exists' },
+  'profile-not-found': { status: 404, exit: 7, title: 'No such profile' },
+  'profile-in-use': { status: 409, exit: 8, title: 'A client sees by this profile' },
   'record-not-found': { status: 404, exit: 7, title: 'No such audit record' },
   'audit-broken': { status: 500, exit: 6, title: 'The audit log does not verify' },
 

@@ -10,6 +10,8 @@ export interface Principal {
   client: string;
   /** The agent as the client names it; for display, never a reason to allow. */
   agent?: string | undefined;
+  /** What the token of an authorization server opens; a local client has none, and sees everything. */
+  scopes?: readonly string[] | undefined;
 }
 
 /** What a policy is asked: may this principal do this with this skill, now? */

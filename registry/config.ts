@@ -2,14 +2,7 @@ import { z } from 'zod';
 import { ARCHIVE_LIMITS } from '../protocol/archive.ts';
 import { loadConfig, type ConfigSources } from '../protocol/node/config.ts';
 import { LOG_LEVELS } from '../protocol/node/logger.ts';
-
-const bucket = (perMinute: number, burst: number, whose: string) =>
-  z
-    .strictObject({
-      perMinute: z.number().positive().default(perMinute).describe(`Requests a minute for ${whose}.`),
-      burst: z.int().min(1).default(burst).describe(`Requests at once for ${whose}.`),
-    })
-    .prefault({});
+import { bucketSettings } from '../protocol/node/rate-limit.ts';
 
 /** Every setting of a registry. */
 export const registryConfigSchema = z.strictObject({
@@ -34,9 +27,9 @@ export const registryConfigSchema = z.strictObject({
   uploadBytes: z.int().min(1).default(ARCHIVE_LIMITS.packedBytes).describe('Largest archive in bytes.'),
   rate: z
     .strictObject({
-      address: bucket(1_200, 600, 'an address without a token'),
-      token: bucket(1_200, 600, 'a token'),
-      admin: bucket(60_000, 6_000, 'an admin token'),
+      address: bucketSettings(1_200, 600, 'an address without a token'),
+      token: bucketSettings(1_200, 600, 'a token'),
+      admin: bucketSettings(60_000, 6_000, 'an admin token'),
     })
     .prefault({}),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('How much to log.'),

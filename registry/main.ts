@@ -5,6 +5,7 @@ import { lockHome, openDatabase } from '../protocol/node/database.ts';
 import { listen } from '../protocol/node/http-server.ts';
 import { readOrCreateKey } from '../protocol/node/keys.ts';
 import type { Logger } from '../protocol/node/logger.ts';
+import { rateLimiter } from '../protocol/node/rate-limit.ts';
 import { readOrCreateToken } from '../protocol/node/tokens.ts';
 import type { PublicKeyRecord } from '../protocol/provenance.ts';
 import type { Blobs } from './blobs/blobs.ts';
@@ -14,7 +15,6 @@ import { registryApp } from './http.ts';
 import { verifyLog } from './log/log.ts';
 import { addKey, OWNER } from './names.ts';
 import { registryPaths } from './paths.ts';
-import { rateLimiter } from './rate-limit.ts';
 import { keySigner, type RegistrySigner } from './signing/signing.ts';
 import { registryMigration } from './store/migrations/0001-registry.ts';
 import { textSearchMigration } from './store/migrations/0002-text-search.ts';
@@ -101,7 +101,7 @@ export async function serveRegistry(
     if (removed > 0) log.info({ removed }, 'dropped archives that were never published');
 
     const app = registryApp(
-      { store, blobs, signer, usage, limiter: rateLimiter({ clock }), clock, log },
+      { store, blobs, signer, usage, limiter: rateLimiter({ now: () => clock().getTime() }), clock, log },
       config,
     );
     const { url, close: closeServer } = await listen(app, { host: config.host, port: config.port });

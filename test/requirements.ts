@@ -166,6 +166,35 @@ export const REQUIREMENTS = {
   'tasks.expire': 'A task is kept for its time, not less and not more.',
   'tasks.bounded': 'A client has only so many tasks, and so many bytes of results.',
   'tasks.declared': 'A client that did not say that it knows tasks never sees one.',
+  // what a client is shown
+  'search.recall':
+    'At least 95 % of realistic queries, of those tuned on and those held out, find a right tool among the first five.',
+  'search.small': 'A client in search mode lists at most 1,000 tokens, however many tools there are.',
+  'search.bounded': 'No tool and no query can make a search slow or fail.',
+  'exposure.search':
+    'In search mode a client finds, looks up and calls exactly the tools that it would have listed.',
+  'exposure.same-path':
+    'A call through call_tool is checked, decided and recorded as a call of the tool itself.',
+  'exposure.profile': 'What a profile hides is not listed, found or reached by its client, at any door.',
+  'exposure.once': 'An index is built once for each change of what is seen, never for each search.',
+  'exposure.kept':
+    'What a client is shown and what is in a profile is on record, and the same after a restart.',
+  'mcp.rate': 'Each client has a rate of its own, and a refusal says how long to wait.',
+
+  // tokens of authorization servers
+  'oauth.accepts':
+    'An access token of a configured authorization server gets in, in both eras, beside the hub’s own tokens.',
+  'oauth.refuses':
+    'An access token that is expired, foreign, for another audience, of another kind or not well signed is refused.',
+  'oauth.challenge': 'Whoever is not let in is told where to get a token, and with which scope.',
+  'oauth.users-apart': 'No authorization server can name the local user or a user of another one.',
+  'oauth.keys':
+    'Keys of an authorization server are rotated without a restart, and nobody can make the hub ask for them without end.',
+  'oauth.fails-closed':
+    'When the keys of an authorization server cannot be had safely, no token of it is accepted.',
+  'oauth.scopes': 'A token shows and opens what its scopes map to, and what it lacks is named.',
+  'oauth.config': 'Settings that would make a token easier to forge or to steal stop the start.',
+  'oauth.no-passthrough': 'No request header of a client reaches a skill’s environment or standard input.',
 
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',

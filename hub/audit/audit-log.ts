@@ -1,5 +1,5 @@
-import type { Kysely, Transaction } from 'kysely';
-import { type AuditEvent, type AuditRecord, link, signHead } from '../../protocol/audit.ts';
+import { CompiledQuery, type Kysely, type Transaction } from 'kysely';
+import { type AuditEvent, type AuditRecord, linked, signHead } from '../../protocol/audit.ts';
 import { canonicalJson } from '../../protocol/canonical.ts';
 import type { SigningKey } from '../../protocol/node/keys.ts';
 import type { HubTables } from '../store/schema.ts';
@@ -7,8 +7,10 @@ import { type Clock, timestamp } from '../clock.ts';
 
 /** How many records one signed head covers at most. */
 const RECORDS_PER_HEAD = 256;
-/** SQLite takes some thousand values in one statement. */
+/** So that one statement stays small. */
 const ROWS_PER_INSERT = 1000;
+/** How long a note waits for other records to be written with. */
+const NOTE_DELAY_MS = 20;
 
 /** The append-only, hash-chained record of what the hub decided and did. */
 export interface AuditLog {
@@ -17,6 +19,13 @@ export interface AuditLog {
    * Rejects when they could not be written: what was to be recorded must then not happen.
    */
   append(...events: AuditEvent[]): Promise<void>;
+  /**
+   * Adds records that nothing has to wait for: they are written with the next ones, or soon. Settles as `append`
+   * does. What is lost of them with a killed hub is closed as unknown by the next start.
+   */
+  note(...events: AuditEvent[]): Promise<void>;
+  /** Everything that was added by now is on disk, or has failed. */
+  settle(): Promise<void>;
   /** Runs database work whose records stand or fall with it. */
   transaction<T>(
     work: (trx: Transaction<HubTables>, record: (event: AuditEvent) => void) => Promise<T>,
@@ -40,6 +49,9 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   let signedUpTo = await lastSignedHead(db);
   let closed = false;
   let queue: Waiting[] = [];
+  /** Whether the queue is about to be written, and how to give up a later time for it. */
+  let isDue = false;
+  let stopWaiting: (() => void) | undefined;
   /** Everything that writes to the chain goes through this queue: one writer, one order. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -53,8 +65,9 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   function chained(tip: AuditRecord | undefined, events: readonly AuditEvent[]): Chained {
     let end = tip;
     const rows = events.map((event) => {
-      end = link(end, { time: timestamp(clock), ...event });
-      return { seq: end.seq, record: canonicalJson(end) };
+      const { record, text } = linked(end, { time: timestamp(clock), ...event });
+      end = record;
+      return { seq: record.seq, record: text };
     });
     return { tip: end, rows };
   }
@@ -71,6 +84,9 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   async function flush(): Promise<void> {
     const batch = queue;
     queue = [];
+    isDue = false;
+    stopWaiting?.();
+    stopWaiting = undefined;
     let tip = last;
     const rows: Row[] = [];
     const written: Waiting[] = [];
@@ -98,19 +114,38 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
     if (last !== undefined && last.seq - signedUpTo >= RECORDS_PER_HEAD) await signTip(db, last);
   }
 
+  function add(events: readonly AuditEvent[]): Promise<void> {
+    if (events.length === 0) return Promise.resolve();
+    if (closed) return Promise.reject(new Error('the audit log is closed'));
+    return new Promise<void>((resolve, reject) => void queue.push({ events, resolve, reject }));
+  }
+
+  function writeSoon(): void {
+    if (isDue || queue.length === 0) return;
+    isDue = true;
+    setImmediate(() => void exclusive(flush));
+  }
+
   return {
     append(...events) {
-      if (events.length === 0) return Promise.resolve();
-      if (closed) return Promise.reject(new Error('the audit log is closed'));
-      return new Promise<void>((resolve, reject) => {
-        queue.push({ events, resolve, reject });
-        if (queue.length === 1) setImmediate(() => void exclusive(flush));
-      });
+      const written = add(events);
+      writeSoon();
+      return written;
     },
+
+    note(...events) {
+      const written = add(events);
+      if (queue.length > 0) stopWaiting ??= clock.after(NOTE_DELAY_MS, writeSoon);
+      return written;
+    },
+
+    settle: () => exclusive(flush),
 
     transaction(work) {
       if (closed) return Promise.reject(new Error('the audit log is closed'));
       return exclusive(async () => {
+        // What was added before keeps its place.
+        await flush();
         let tip = last;
         const result = await db.transaction().execute(async (trx) => {
           const events: AuditEvent[] = [];
@@ -147,12 +182,15 @@ interface Chained {
   rows: Row[];
 }
 
+/** One text for any number of rows: nothing is built or prepared for their number. */
+const INSERT = 'insert into audit (seq, record) select ? + key, value from json_each(?)';
+
+/** Writes rows whose numbers follow each other. */
 async function insert(db: Kysely<HubTables>, rows: readonly Row[]): Promise<void> {
   for (let at = 0; at < rows.length; at += ROWS_PER_INSERT) {
-    await db
-      .insertInto('audit')
-      .values(rows.slice(at, at + ROWS_PER_INSERT))
-      .execute();
+    const part = rows.slice(at, at + ROWS_PER_INSERT);
+    const texts = JSON.stringify(part.map(({ record }) => record));
+    await db.executeQuery(CompiledQuery.raw(INSERT, [part[0]?.seq, texts]));
   }
 }
 

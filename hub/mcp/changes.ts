@@ -67,8 +67,13 @@ export function createChangeNotices({ gateway, log }: { gateway: Gateway; log: L
   };
 }
 
-/** One text for everybody who sees the same: a user's client at one door. */
-export function audienceKey({ user, client }: Principal, scope: Scope): string {
+/** One text for everybody who sees the same: a user's client, with the same scopes, at one door. */
+export function audienceKey(principal: Principal, scope: Scope): string {
+  return JSON.stringify([ownerKey(principal, scope), principal.scopes ?? null]);
+}
+
+/** One text for a user's client at one door: what is its own stays so when its next token opens more. */
+export function ownerKey({ user, client }: Principal, scope: Scope): string {
   return JSON.stringify([user, client, scope.kind === 'all' ? null : scope.name]);
 }
 

@@ -3,13 +3,22 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest, type Implementation } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
+import { type BucketSize, rateLimiter } from '../../protocol/node/rate-limit.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { createChangeNotices } from './changes.ts';
-import { refuse } from './errors.ts';
+import { type Challenge, refuse } from './errors.ts';
 import { createFastLane } from './fast-lane.ts';
-import type { Gateway, Principal } from './gateway.ts';
-import { type Authenticate, type BodyLimits, readJson, refuseForeign, scopeOf, signIn } from './guards.ts';
+import type { Gateway, Principal, Scope } from './gateway.ts';
+import {
+  type Authenticate,
+  type BodyLimits,
+  pathOf,
+  readJson,
+  refuseForeign,
+  scopeOf,
+  signIn,
+} from './guards.ts';
 import { createLegacyDoor, type SessionLimits } from './legacy.ts';
 import { createModernDoor, type Door } from './modern.ts';
 import { createParkedCalls, type ParkingLimits } from './parked.ts';
@@ -20,6 +29,8 @@ export interface EndpointLimits extends BodyLimits, SessionLimits, ParkingLimits
   subscriptionsPerClient: number;
   /** Requests of one client that are being answered, open streams included. */
   requestsPerClient: number;
+  /** How fast they may come. */
+  requestRate: BucketSize;
   /** How long a modern client may keep a list without asking again; calls are checked whatever it keeps. */
   listTtlMs: number;
 }
@@ -32,6 +43,7 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
   sessionsPerClient: 64,
   subscriptionsPerClient: 32,
   requestsPerClient: 512,
+  requestRate: { perMinute: 600_000, burst: 20_000 },
   listTtlMs: 5_000,
   answerTtlMs: 10 * 60_000,
   parkedPerClient: 64,
@@ -42,6 +54,10 @@ export interface EndpointParts {
   /** For calls that outlive their request; without it, no door has tasks. */
   tasks?: Tasks;
   authenticate: Authenticate;
+  /** Refuses what a token does not cover before it is answered, so that HTTP can say so; the gateway is what decides. */
+  authorize?: (principal: Principal, scope: Scope, body: unknown) => void;
+  /** What a client is told at a path when its token is not taken. */
+  challengeAt?: (path: string) => Challenge;
   serverInfo: Implementation;
   /** Each `host:port` by which clients reach this hub, in lower case. Asked for every request. */
   ownHosts: () => readonly string[];
@@ -67,6 +83,8 @@ export interface McpEndpoint {
  */
 export function createMcpEndpoint({
   authenticate,
+  authorize = () => undefined,
+  challengeAt = () => ({}),
   ownHosts,
   log,
   clock = systemClock,
@@ -92,17 +110,20 @@ export function createMcpEndpoint({
   const legacy = createLegacyDoor(shared);
   const lane = fastLane ? createFastLane(shared) : undefined;
   const inHand = new Map<string, number>();
+  const limiter = rateLimiter(clock);
 
   async function admit(request: IncomingMessage, response: ServerResponse): Promise<void> {
     refuseForeign(request, ownHosts());
     const scope = scopeOf(request.url ?? '/');
     const visitor = await signIn(request, authenticate);
+    limiter.take(JSON.stringify([visitor.user, visitor.client]), limits.requestRate);
     takeInHand(visitor, response);
     // Throws where this door leads nowhere, before a body is read for it.
     gateway.view(visitor, scope);
     const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
     // A body can take minutes to come, and a token can be removed or expire in that time.
     const principal = await signIn(request, authenticate);
+    authorize(principal, scope, body);
     const admitted = { principal, scope, request, response, body };
     if (lane !== undefined && request.method === 'POST') {
       if (await lane(admitted, legacy.sessionOf(admitted))) return;
@@ -144,7 +165,8 @@ export function createMcpEndpoint({
       } catch (error) {
         // A client that hung up while it was read has nobody left to answer.
         if (response.destroyed) return;
-        refuse(response, error, { requestId: randomUUID(), log });
+        const challenge = challengeAt(pathOf(request.url ?? '/'));
+        refuse(response, error, { requestId: randomUUID(), log }, { challenge });
       }
     },
     async end(client) {

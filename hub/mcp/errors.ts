@@ -78,10 +78,19 @@ export function textForAgents(error: AppError): string {
   return told.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, ' ').slice(0, MAX_TEXT_CHARS);
 }
 
+/** What tells a client where to get a token, in `WWW-Authenticate`. */
+export interface Challenge {
+  /** RFC 9728 §5.1: where it is written which authorization servers are believed. */
+  resourceMetadata?: string;
+  /** RFC 6750 §3: the scope to begin with. */
+  scope?: string;
+}
+
 /** How a request was turned away before it became a JSON-RPC exchange. */
 export interface Refusal {
   status?: number;
   headers?: Record<string, string>;
+  challenge?: Challenge;
 }
 
 /** Answers an HTTP request that got no further, in JSON-RPC's form, which MCP clients can show. */
@@ -101,7 +110,8 @@ export function refuse(
   response.writeHead(refusal.status ?? error.status, {
     'content-type': 'application/json',
     'cache-control': 'no-store',
-    ...challengeOf(error),
+    ...challengeOf(error, refusal.challenge),
+    ...retryAfter(error),
     ...refusal.headers,
   });
   response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code, message, data } }));
@@ -114,10 +124,30 @@ function httpRpcCodeOf(error: AppError): number {
   return error.cause instanceof SyntaxError ? ProtocolErrorCode.ParseError : ProtocolErrorCode.InvalidRequest;
 }
 
-/** RFC 6750 §3: says why a token was not taken, and nothing about it where none came. */
-function challengeOf(error: AppError): Record<string, string> {
-  if (error.status !== 401) return {};
-  const why =
-    error.data?.['tokenSent'] === true ? `, error="invalid_token", error_description="${error.title}"` : '';
-  return { 'www-authenticate': `Bearer realm="berth"${why}` };
+/**
+ * RFC 6750 §3: says why a token was not taken, and nothing about it where none came; where tokens come from
+ * (RFC 9728 §5.1), and for one that opens too little, which scope opens the rest.
+ */
+function challengeOf(error: AppError, { resourceMetadata, scope }: Challenge = {}): Record<string, string> {
+  const stepUp = error.code === 'insufficient-scope';
+  if (error.status !== 401 && !stepUp) return {};
+  const fault = stepUp
+    ? 'insufficient_scope'
+    : error.data?.['tokenSent'] === true
+      ? 'invalid_token'
+      : undefined;
+  const said = Object.entries({
+    realm: 'berth',
+    error: fault,
+    error_description: fault === undefined ? undefined : error.title,
+    scope: stepUp ? (error.data?.['scope'] as string | undefined) : scope,
+    resource_metadata: resourceMetadata,
+  }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}="${value}"`]));
+  return { 'www-authenticate': `Bearer ${said.join(', ')}` };
+}
+
+/** RFC 9110 §10.2.3. */
+function retryAfter({ data }: AppError): Record<string, string> {
+  const seconds = data?.['retryAfterSeconds'];
+  return typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};
 }

@@ -25,15 +25,20 @@ export function refuseForeign({ headers }: IncomingMessage, ownHosts: readonly s
   if (!own) throw new AppError('host-refused', { detail: 'This Origin is not one of this hub.' });
 }
 
+/** The path of a request without its query. */
+export function pathOf(url: string): string {
+  return url.split('?', 1)[0] ?? '';
+}
+
 /** Whether MCP is served at this address. */
 export function isMcpPath(url: string): boolean {
-  const path = url.split('?', 1)[0] ?? '';
+  const path = pathOf(url);
   return path === '/mcp' || SKILL_PATH.test(path);
 }
 
 /** Which door a path leads to. @throws AppError `route-not-found`. */
 export function scopeOf(url: string): Scope {
-  const path = url.split('?', 1)[0] ?? '';
+  const path = pathOf(url);
   if (path === '/mcp') return { kind: 'all' };
   const [, namespace, name] = SKILL_PATH.exec(path) ?? [];
   if (namespace !== undefined && name !== undefined) return { kind: 'skill', name: `${namespace}/${name}` };
@@ -42,10 +47,10 @@ export function scopeOf(url: string): Scope {
   });
 }
 
-/** Looks a client's token up. May say more than "no" by throwing `token-expired`. */
+/** Looks a client's token up. May say more than "no" by throwing `not-signed-in` or `token-expired`. */
 export type Authenticate = (token: string) => Principal | undefined | Promise<Principal | undefined>;
 
-/** Who calls. @throws AppError `not-signed-in`, `token-expired`. */
+/** Who calls. @throws AppError `not-signed-in`, `token-expired`; `unavailable` when it cannot be told now. */
 export async function signIn({ headers }: IncomingMessage, authenticate: Authenticate): Promise<Principal> {
   const { authorization } = headers;
   if (authorization === undefined) {
@@ -58,7 +63,7 @@ export async function signIn({ headers }: IncomingMessage, authenticate: Authent
     const principal = token === undefined ? undefined : await authenticate(token);
     if (principal !== undefined) return principal;
   } catch (error) {
-    if (error instanceof AppError && error.code === 'token-expired')
+    if (error instanceof AppError && (error.code === 'token-expired' || error.code === 'not-signed-in'))
       throw refusedToken(error.code, error.message);
     throw error;
   }
@@ -110,7 +115,9 @@ function bytesOf(request: IncomingMessage, most: number, tooLarge: () => AppErro
       resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)),
     );
     request.once('error', reject);
-    request.once('close', () => reject(new AppError('call-cancelled', { detail: 'The client hung up.' })));
+    request.once('close', () => {
+      if (!request.complete) reject(new AppError('call-cancelled', { detail: 'The client hung up.' }));
+    });
   });
 }
 

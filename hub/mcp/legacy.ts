@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
-import { isInitializeRequest, Server } from '@modelcontextprotocol/server';
+import { isInitializeRequest, Server, type ServerContext } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
-import { audienceKey, type ListKind } from './changes.ts';
+import { type ListKind, ownerKey } from './changes.ts';
 import { capabilitiesOf, dispatch, type Visitor } from './dispatch.ts';
 import { refuse } from './errors.ts';
 import { askable } from '../questions.ts';
 import type { LaneSession } from './fast-lane.ts';
+import type { Principal } from './gateway.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
@@ -52,8 +53,8 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     if (typeof id === 'string') {
       const session = sessions.get(id);
       // A foreign session is answered like none at all.
-      if (session?.owner !== audienceKey(principal, scope)) throw sessionGone();
-      return exchange(session, request, response, body);
+      if (session?.owner !== ownerKey(principal, scope)) throw sessionGone();
+      return exchange(session, admitted);
     }
     if (request.method !== 'POST') return methodNotAllowed(response, parts);
     if (!isInitializeRequest(body)) {
@@ -61,11 +62,11 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
         detail: `Send initialize first and its ${SESSION_HEADER} from then on, or speak 2026-07-28, which has no sessions.`,
       });
     }
-    return exchange(await open(admitted), request, response, body);
+    return exchange(await open(admitted), admitted);
   }
 
   async function open({ principal, scope }: Admitted): Promise<Session> {
-    const owner = audienceKey(principal, scope);
+    const owner = ownerKey(principal, scope);
     makeRoom(owner);
     const view = parts.gateway.view(principal, scope);
     const server = new Server(
@@ -104,7 +105,9 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
         once: true,
       });
-      return dispatch(parts, visitor, server, message, context);
+      // A session outlives its first token: each request may do what its own token opens.
+      const now = { ...visitor, principal: principalOf(context) ?? principal };
+      return dispatch(parts, now, server, message, context);
     };
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
     server.onerror = (error) => log.debug({ err: error }, 'MCP session');
@@ -132,21 +135,16 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     void idlest.server.close();
   }
 
-  async function exchange(
-    session: Session,
-    request: IncomingMessage,
-    response: ServerResponse,
-    body: unknown,
-  ): Promise<void> {
+  async function exchange(session: Session, { principal, request, response, body }: Admitted): Promise<void> {
     hold(session, response);
     cancelInLane(session, body);
-    await session.transport.handleRequest(request, response, body);
+    await session.transport.handleRequest(withPrincipal(request, principal), response, body);
   }
 
   function sessionOf({ principal, scope, request }: Admitted): LaneSession | undefined {
     const id = request.headers[SESSION_HEADER];
     const session = typeof id === 'string' ? sessions.get(id) : undefined;
-    if (typeof id !== 'string' || session?.owner !== audienceKey(principal, scope)) return undefined;
+    if (typeof id !== 'string' || session?.owner !== ownerKey(principal, scope)) return undefined;
     const { visitor, server, inFlight } = session;
     const protocolVersion = server.getNegotiatedProtocolVersion();
     if (protocolVersion === undefined) return undefined;
@@ -199,6 +197,16 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
 function cancelInLane({ inFlight }: Session, body: unknown): void {
   const { method, params } = (body ?? {}) as { method?: unknown; params?: { requestId?: unknown } };
   if (method === 'notifications/cancelled') inFlight.get(params?.requestId as string)?.abort();
+}
+
+/** The SDK carries `auth` from a request to its handlers; the token itself has no business there. */
+function withPrincipal(request: IncomingMessage, principal: Principal): IncomingMessage {
+  const auth = { token: '', clientId: principal.client, scopes: [], extra: { principal } };
+  return Object.assign(request, { auth });
+}
+
+function principalOf({ http }: ServerContext): Principal | undefined {
+  return http?.authInfo?.extra?.['principal'] as Principal | undefined;
 }
 
 function sessionGone(): AppError {

@@ -66,7 +66,12 @@ export interface HubTables {
     expires_at: string | null;
     last_seen_at: string | null;
     removed_at: string | null;
+    /** `all`, `profile` or `search`. */
+    mode: Generated<string>;
+    profile: string | null;
   };
+  /** Named selections of skills and tools. */
+  profile: { name: string; entries_json: string; changed_at: string };
   /** The signer a namespace was first approved with. */
   namespace_signer: { namespace: string; signer: string; pinned_at: string };
   /** The key a registry was first seen with. */

@@ -1,6 +1,13 @@
 import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson, digestOf, digestOfJson, digestSchema, type Digest } from '../canonical.ts';
+import {
+  canonicalJson,
+  canonicalMembers,
+  digestOf,
+  digestOfJson,
+  digestSchema,
+  type Digest,
+} from '../canonical.ts';
 import type { PublicKeyRecord } from '../provenance.ts';
 import type { AuditEntry, AuditRecord } from './events.ts';
 
@@ -9,12 +16,25 @@ export const FIRST_PREVIOUS: Digest = digestOf('');
 
 /** Puts an entry behind a record; `undefined` begins a chain. */
 export function link(previous: AuditRecord | undefined, entry: AuditEntry): AuditRecord {
+  return linked(previous, entry).record;
+}
+
+/** The same with the record's canonical JSON, of which each member is written only once. */
+export function linked(
+  previous: AuditRecord | undefined,
+  entry: AuditEntry,
+): { record: AuditRecord; text: string } {
   const unhashed = {
     ...entry,
     seq: previous === undefined ? 1 : previous.seq + 1,
     previous: previous === undefined ? FIRST_PREVIOUS : previous.hash,
   };
-  return { ...unhashed, hash: digestOfJson(unhashed) };
+  const members = canonicalMembers(unhashed);
+  const hash = digestOf(`{${members.map(([, text]) => text).join(',')}}`);
+  const own: [string, string] = ['hash', `"hash":"${hash}"`];
+  const at = members.findIndex(([key]) => key > 'hash');
+  const all = at === -1 ? [...members, own] : members.toSpliced(at, 0, own);
+  return { record: { ...unhashed, hash }, text: `{${all.map(([, text]) => text).join(',')}}` };
 }
 
 /** The hub's word that its log, up to record `seq`, ends in `hash`. */

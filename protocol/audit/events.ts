@@ -9,6 +9,8 @@ const answer = z.enum(['allow', 'ask', 'deny']);
 const by = text(200);
 
 const SKILL = { skill: name, version: text(256) };
+/** What a client is shown of the hub. */
+const shown = z.strictObject({ mode: z.enum(['all', 'profile', 'search']), profile: text(200).optional() });
 const DECIDED_ON = { approval: text(100), ...SKILL, digest, signer: text(2048) };
 
 /** Whose task it is, and the tool as the client called it. */
@@ -123,8 +125,25 @@ export const auditEventSchema = z.discriminatedUnion('event', [
   }),
   z.strictObject({ event: z.literal('secret.used'), skill: name, secret: name, user: text(200) }),
 
-  z.strictObject({ event: z.literal('client.added'), client: text(200), user: text(200), by }),
+  z.strictObject({
+    event: z.literal('client.added'),
+    client: text(200),
+    user: text(200),
+    /** Left out: everything. */
+    shown: shown.optional(),
+    by,
+  }),
+  z.strictObject({ event: z.literal('client.shown'), client: text(200), shown, by }),
   z.strictObject({ event: z.literal('client.removed'), client: text(200), user: text(200), by }),
+
+  /** All of the profile from then on; a skill without `tools` is there as a whole. */
+  z.strictObject({
+    event: z.literal('profile.set'),
+    profile: text(200),
+    entries: z.array(z.strictObject({ skill: name, tools: z.array(name).max(10_000).optional() })).max(1000),
+    by,
+  }),
+  z.strictObject({ event: z.literal('profile.removed'), profile: text(200), by }),
 
   /** `unfinished`: calls of the run before that were decided and had no end; they are closed as unknown. */
   z.strictObject({ event: z.literal('hub.started'), unfinished: z.array(text(100)).max(100_000) }),

@@ -42,9 +42,15 @@ function sentenceOf(record: AuditRecord): string {
     case 'secret.used':
       return `${record.skill} was handed the secret ${record.secret} for ${record.user}`;
     case 'client.added':
-      return `${record.by} added the client ${record.client}, which acts for ${record.user}`;
+      return `${record.by} added the client ${record.client}, which acts for ${record.user}${record.shown === undefined ? '' : ` and is shown ${shownAs(record.shown)}`}`;
+    case 'client.shown':
+      return `${record.by} chose that the client ${record.client} is shown ${shownAs(record.shown)}`;
     case 'client.removed':
       return `${record.by} removed the client ${record.client}, which acted for ${record.user}`;
+    case 'profile.set':
+      return `${record.by} made the profile ${record.profile} of ${listOf(record.entries.map(entryAs), 'nothing')}`;
+    case 'profile.removed':
+      return `${record.by} removed the profile ${record.profile}`;
     case 'hub.started':
       return record.unfinished.length === 0
         ? 'The hub started'
@@ -102,6 +108,15 @@ function sentenceOfEnd(record: Event<'call.finished'>): string {
     case 'unknown':
       return `${what} has an unknown outcome${detail}`;
   }
+}
+
+function shownAs({ mode, profile }: Event<'client.shown'>['shown']): string {
+  const what = profile === undefined ? 'everything' : `the profile ${profile}`;
+  return mode === 'search' ? `a search over ${what}` : what;
+}
+
+function entryAs({ skill, tools }: Event<'profile.set'>['entries'][number]): string {
+  return tools === undefined ? skill : `${tools.join(', ')} of ${skill}`;
 }
 
 function toolsOf(tools: Event<'install.approved'>['tools']): string {

@@ -114,6 +114,7 @@ function faultsOfIssue(
 }
 
 function withArticle(type: string): string {
+  if (type.startsWith('object,')) return `an ${type}`;
   return type === 'number' || type === 'boolean' || type === 'list' ? `a ${type}` : type;
 }
 
@@ -237,7 +238,9 @@ function unwrap(field: z.ZodType): { inner: z.ZodType; fallback: unknown } {
 function typeName(schema: z.ZodType): string {
   if (schema instanceof z.ZodNumber) return 'number';
   if (schema instanceof z.ZodBoolean) return 'boolean';
-  if (schema instanceof z.ZodArray) return 'list';
+  if (schema instanceof z.ZodRecord) return 'object, in the file only';
+  if (schema instanceof z.ZodArray)
+    return schema.element instanceof z.ZodObject ? 'objects, in the file only' : 'list';
   if (schema instanceof z.ZodEnum) return schema.options.map((option) => JSON.stringify(option)).join(' | ');
   return 'text';
 }

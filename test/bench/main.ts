@@ -5,9 +5,11 @@ import { withEchoPackage } from './echo-package.ts';
 import { benchIdle } from './idle.ts';
 import { benchListing } from './listing.ts';
 import { benchStarts } from './starts.ts';
+import { benchToolSearch } from './tool-search.ts';
 
 // Each figure stands beside a baseline of the same run: machines differ, and this one may be shared.
 console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'processor'}\n`);
+benchToolSearch();
 const hub = await startBenchHub();
 try {
   hub.cli('publish', hub.echo);

@@ -173,6 +173,30 @@ const EVENTS: readonly [AuditEvent, string][] = [
     'owner added the client Cursor, which acts for owner',
   ],
   [
+    {
+      event: 'client.added',
+      client: 'Cursor',
+      user: 'owner',
+      shown: { mode: 'profile', profile: 'coding' },
+      by: 'owner',
+    },
+    'owner added the client Cursor, which acts for owner and is shown the profile coding',
+  ],
+  [
+    { event: 'client.shown', client: 'Cursor', shown: { mode: 'search' }, by: 'owner' },
+    'owner chose that the client Cursor is shown a search over everything',
+  ],
+  [
+    {
+      event: 'profile.set',
+      profile: 'coding',
+      entries: [{ skill: SKILL.skill, tools: ['read', 'list'] }, { skill: 'dev.berth/review' }],
+      by: 'owner',
+    },
+    'owner made the profile coding of read, list of dev.berth/files; dev.berth/review',
+  ],
+  [{ event: 'profile.removed', profile: 'coding', by: 'owner' }, 'owner removed the profile coding'],
+  [
     { event: 'client.removed', client: 'Cursor', user: 'owner', by: 'owner' },
     'owner removed the client Cursor, which acted for owner',
   ],

@@ -73,6 +73,8 @@ export async function callPath(given: {
   });
   return {
     performed,
+    gateway,
+    installed,
     audit,
     db,
     close,
@@ -89,7 +91,13 @@ export async function callPath(given: {
         signal,
         ...more,
       }),
-    records: async () => (await auditEntries(db, {})).toReversed().map((entry) => entry.record),
-    verify: () => verifyStoredAudit(db, [key.record]),
+    async records() {
+      await audit.settle();
+      return (await auditEntries(db, {})).toReversed().map((entry) => entry.record);
+    },
+    async verify() {
+      await audit.settle();
+      return verifyStoredAudit(db, [key.record]);
+    },
   };
 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { z } from 'zod';
 import { claimsOf } from '../../cli/package-claims.ts';
 import { packSkill } from '../../cli/pack.ts';
 import { type Acceptance, adminApi } from '../../hub/admin-api.ts';
@@ -40,10 +41,17 @@ async function install(admin: { socketPath: string }, name: string, range?: stri
   });
 }
 
-/** Starts both; `registryUrl` puts something else, such as a liar, between them. */
+/**
+ * Starts both; `registryUrl` puts something else, such as a liar, between them, and `config` are settings of the hub
+ * beside those of the rig.
+ */
 export async function hubRig({
   registryUrl,
-}: { registryUrl?: (real: string) => Promise<string> } = {}): Promise<HubRig> {
+  config: settings = {},
+}: {
+  registryUrl?: (real: string) => Promise<string>;
+  config?: Partial<z.input<typeof hubConfigSchema>>;
+} = {}): Promise<HubRig> {
   const registry = await testRegistry();
   const home = await tempFolder();
   const workspace = join(await tempFolder(), 'workspace');
@@ -55,6 +63,7 @@ export async function hubRig({
     registry: registryUrl === undefined ? registry.url : await registryUrl(registry.url),
     path: PATH,
     logLevel: 'silent',
+    ...settings,
   });
   let hub = await startHub(config, {
     log,

@@ -1,4 +1,5 @@
 import { command } from '../../command.ts';
+import { shownBy } from '../../shown.ts';
 
 /** `berth clients add` */
 export const clientsAdd = command({
@@ -15,12 +16,27 @@ export const clientsAdd = command({
       value: 'DAYS',
       about: 'the token ends after so many days; never when left out',
     },
+    mode: {
+      type: 'text',
+      value: 'MODE',
+      about: 'all (when left out), profile, or search: three tools that find the others',
+    },
+    profile: { type: 'text', value: 'NAME', about: 'show it only what is in this profile' },
   },
-  examples: ['berth clients add claude', 'berth clients add ci --expires 30 --json'],
-  async run(context, { client, expires }) {
+  examples: [
+    'berth clients add claude',
+    'berth clients add ci --expires 30 --json',
+    'berth clients add cursor --mode search',
+  ],
+  async run(context, { client, expires, mode, profile }) {
     const { adminApi } = await import('../../../hub/admin-api.ts');
+    const shown = shownBy(mode, profile);
     const added = await context.hub(adminApi.addClient, {
-      body: { name: client, ...(expires === undefined ? {} : { expiresInDays: expires }) },
+      body: {
+        name: client,
+        ...(expires === undefined ? {} : { expiresInDays: expires }),
+        ...(shown === undefined ? {} : { shown }),
+      },
     });
     return {
       data: added,

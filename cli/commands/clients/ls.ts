@@ -1,5 +1,6 @@
 import { command } from '../../command.ts';
 import { ago, columns } from '../../output.ts';
+import { shownInWords } from '../../shown.ts';
 
 /** `berth clients ls` */
 export const clientsLs = command({
@@ -14,15 +15,16 @@ export const clientsLs = command({
     const { adminApi } = await import('../../../hub/admin-api.ts');
     const clients = await context.hub(adminApi.clients, {});
     const now = Date.now();
-    const rows = clients.map(({ name, user, lastSeenAt, expiresAt }) => [
+    const rows = clients.map(({ name, user, shown, lastSeenAt, expiresAt }) => [
       name,
       user,
+      shownInWords(shown),
       lastSeenAt === undefined ? 'never' : ago(lastSeenAt, now),
       expiresAt?.slice(0, 10) ?? 'never',
     ]);
     return {
       data: clients,
-      text: rows.length === 0 ? '' : columns(context, ['NAME', 'USER', 'SEEN', 'EXPIRES'], rows),
+      text: rows.length === 0 ? '' : columns(context, ['NAME', 'USER', 'SHOWN', 'SEEN', 'EXPIRES'], rows),
       notes: rows.length === 0 ? ['No client may use this hub yet.'] : [],
       next: rows.length === 0 ? ['berth clients add NAME'] : [],
     };

@@ -1,4 +1,5 @@
 import { command } from '../../command.ts';
+import { shownFlags } from '../../shown.ts';
 
 /** `berth clients rm` */
 export const clientsRm = command({
@@ -15,7 +16,7 @@ export const clientsRm = command({
     return {
       data: removed,
       notes: [`${removed.name} is removed. To undo that, it has to be given a new token.`],
-      undo: `berth clients add ${removed.name}`,
+      undo: `berth clients add ${removed.name}${removed.shown.mode === 'all' ? '' : ` ${shownFlags(removed.shown)}`}`,
     };
   },
 });

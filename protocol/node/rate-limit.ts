@@ -1,10 +1,20 @@
-import { AppError } from '../protocol/errors.ts';
+import { z } from 'zod';
+import { AppError } from '../errors.ts';
 
 /** Tokens a minute, and how many may be saved up. */
-interface BucketSize {
+export interface BucketSize {
   perMinute: number;
   burst: number;
 }
+
+/** The settings of one kind of bucket, with their defaults. */
+export const bucketSettings = (perMinute: number, burst: number, whose: string) =>
+  z
+    .strictObject({
+      perMinute: z.number().positive().default(perMinute).describe(`Requests a minute for ${whose}.`),
+      burst: z.int().min(1).default(burst).describe(`Requests at once for ${whose}.`),
+    })
+    .prefault({});
 
 /** What a request finds in its bucket, for the `RateLimit-*` headers. */
 interface RateState {
@@ -22,12 +32,12 @@ export interface RateLimiter {
 /** Buckets that are kept; the least recently used go first. A full bucket loses nothing by going. */
 const MAX_BUCKETS = 10_000;
 
-/** Token buckets in memory, one for each key. */
-export function rateLimiter({ clock }: { clock: () => Date }): RateLimiter {
+/** Token buckets in memory, one for each key. No timer fills them: a bucket is reckoned when it is asked. */
+export function rateLimiter({ now: readClock }: { now: () => number }): RateLimiter {
   const buckets = new Map<string, { level: number; at: number }>();
   return {
     take(key, { perMinute, burst }) {
-      const now = clock().getTime();
+      const now = readClock();
       const perMs = perMinute / 60_000;
       const bucket = buckets.get(key) ?? { level: burst, at: now };
       const level = Math.min(burst, bucket.level + Math.max(0, now - bucket.at) * perMs);
@@ -53,18 +63,4 @@ export function rateLimiter({ clock }: { clock: () => Date }): RateLimiter {
       };
     },
   };
-}
-
-/** The bucket of an address; an IPv6 customer has a whole /64. */
-export function addressKey(address: string | undefined): string {
-  if (address === undefined) return 'socket';
-  const plain = address.replace(/^::ffff:(?=\d+\.)/, '');
-  if (!plain.includes(':')) return plain;
-  const [head = '', tail = ''] = plain.split('::');
-  const left = head.split(':').filter(Boolean);
-  const right = tail.split(':').filter(Boolean);
-  const groups = plain.includes('::')
-    ? [...left, ...Array<string>(8 - left.length - right.length).fill('0'), ...right]
-    : left;
-  return `${groups.slice(0, 4).join(':')}::/64`;
 }
