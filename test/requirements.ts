@@ -154,6 +154,18 @@ export const REQUIREMENTS = {
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
+  // tasks
+  'tasks.slow': 'A call becomes a task when it takes long, and never is made twice.',
+  'tasks.durable': 'A task is on disk before its client hears of it, and tells how its call ended.',
+  'tasks.states': 'A task that has ended never changes, and takes answers only to what it has asked.',
+  'tasks.input': 'What a skill asks in the middle of a task is answered through the task.',
+  'tasks.cancel': 'Cancelling a task reaches the skill; a call that was done already stays done.',
+  'tasks.owner': 'A task of somebody else is answered like one that never was.',
+  'tasks.restart':
+    'After a restart the ending of a task is still there; of one without an ending the outcome is unknown.',
+  'tasks.expire': 'A task is kept for its time, not less and not more.',
+  'tasks.bounded': 'A client has only so many tasks, and so many bytes of results.',
+  'tasks.declared': 'A client that did not say that it knows tasks never sees one.',
   // what a client is shown
   'search.recall':
     'At least 95 % of realistic queries, of those tuned on and those held out, find a right tool among the first five.',

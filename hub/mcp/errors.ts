@@ -13,6 +13,7 @@ const REQUEST_FAULTS: ReadonlySet<ErrorCode> = new Set([
   'tool-not-found',
   'prompt-not-found',
   'resource-not-found',
+  'task-not-found',
   'arguments-invalid',
   'request-invalid',
 ]);
