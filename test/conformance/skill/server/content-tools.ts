@@ -77,7 +77,7 @@ export const CONTENT_TOOLS: FixtureTools = {
         await report(context, progress);
         if (progress < 100) await sleep(STEP_MS);
       }
-      return text(String(context.mcpReq._meta?.progressToken ?? 'no progress token'));
+      return text(String(progressTokenOf(context) ?? 'no progress token'));
     },
   },
   test_error_handling: {
@@ -135,11 +135,16 @@ export const CONTENT_TOOLS: FixtureTools = {
   },
 };
 
-async function report({ mcpReq }: ServerContext, progress: number): Promise<void> {
-  const progressToken = mcpReq._meta?.progressToken;
+async function report(context: ServerContext, progress: number): Promise<void> {
+  const progressToken = progressTokenOf(context);
   if (progressToken === undefined) return;
-  await mcpReq.notify({
+  await context.mcpReq.notify({
     method: 'notifications/progress',
     params: { progressToken, progress, total: 100, message: `Completed step ${progress} of 100` },
   });
+}
+
+function progressTokenOf({ mcpReq }: ServerContext) {
+  const { _meta: { progressToken } = {} } = mcpReq;
+  return progressToken;
 }

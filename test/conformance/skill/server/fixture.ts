@@ -71,7 +71,8 @@ function addTools({ server }: McpServer, tools: FixtureTools): void {
   }));
   server.setRequestHandler('tools/call', async ({ params }, context) => {
     const tool = Object.hasOwn(tools, params.name) ? tools[params.name] : undefined;
-    if (tool === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such tool.');
+    if (tool === undefined)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such tool.');
     return (await tool.run(params.arguments ?? {}, context)) as CallToolResult;
   });
 }

@@ -46,7 +46,8 @@ export function createTasks(): Tasks {
 
   function known(id: string): Task {
     const task = tasks.get(id);
-    if (task === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such task.');
+    if (task === undefined)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such task.');
     return task;
   }
 
