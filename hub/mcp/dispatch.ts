@@ -23,7 +23,7 @@ import {
   type LogLevel,
   type Questions,
 } from '../questions.ts';
-import { protocolError, toolFailure } from './errors.ts';
+import { missingCapability, protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
 import type { Listener, ParkedCalls } from './parked.ts';
 import { withAgent } from './principal.ts';
@@ -152,6 +152,8 @@ export async function dispatch(
       ? projected(gateway, visitor, server, { name: String(sent['name']), result })
       : perEra(visitor, method, result);
   } catch (error) {
+    const lacking = visitor.era === 'modern' ? missingCapability(error) : undefined;
+    if (lacking !== undefined) throw lacking;
     if (method === 'tools/call') return toolFailure(error, place);
     throw protocolError(error, place);
   }
