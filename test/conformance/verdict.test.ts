@@ -23,6 +23,10 @@ describe('the verdict on a set of scenarios', () => {
     expect(faults).toEqual(['x: was not tried: c']);
   });
 
+  it('fails for a set of which nothing was run', () => {
+    expect(verdictOn('set', [], []).faults).toEqual(['nothing was run']);
+  });
+
   it('fails for an expected failure that passes', () => {
     const listed = ['x', 'y'];
     const results = [

@@ -32,6 +32,7 @@ export function verdictOn(
       ? [`${scenario}: passes, but is listed as an expected failure`]
       : [];
   });
+  if (results.length === 0) faults.push('nothing was run');
   return {
     summary: [
       name,
