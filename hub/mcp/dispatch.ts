@@ -24,7 +24,7 @@ import {
   type Questions,
 } from '../questions.ts';
 import type { Tasks } from '../tasks/tasks.ts';
-import { protocolError, toolFailure } from './errors.ts';
+import { missingCapability, protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
 import type { Listener, ParkedCalls } from './parked.ts';
 import { withAgent } from './principal.ts';
@@ -167,6 +167,8 @@ export async function dispatch(
     const result = await carried(parts, visitor, server, { method, params: sent, context });
     return result['resultType'] === 'input_required' ? result : finished(result);
   } catch (error) {
+    const lacking = visitor.era === 'modern' ? missingCapability(error) : undefined;
+    if (lacking !== undefined) throw lacking;
     if (method === 'tools/call') return toolFailure(error, place);
     throw protocolError(error, place);
   }

@@ -191,9 +191,10 @@ function shapeOf(view: GatewayView, tool: Record<string, unknown>): ToolShape {
   };
 }
 
-function isPlainCall({ params, isTalkative, era }: Plain, tool: ToolShape): boolean {
-  if (era === 'modern' && tool.isTask) return false;
-  if (tool.hasHeaders || !tool.isObject || (isTalkative && tool.mayAsk)) return false;
+function isPlainCall({ params, era, isTalkative }: Plain, tool: ToolShape): boolean {
+  if (tool.hasHeaders || !tool.isObject || (era === 'modern' && tool.isTask)) return false;
+  // That a modern client cannot be asked may be an error with an HTTP status of its own.
+  if (tool.mayAsk && (isTalkative || era === 'modern')) return false;
   const { name, arguments: args, _meta: _checked, ...others } = params;
   return (
     typeof name === 'string' &&
