@@ -96,6 +96,8 @@ async function collectFiles(
   const files = new Map<string, ArchiveFile>();
   for (const path of manifest.files) await addTree(files, project, path);
   for (const path of COMPANIONS) if (await exists(join(project, path))) await addFile(files, project, path);
+  const instructions = files.get(INSTRUCTIONS);
+  if (instructions !== undefined) await checkInstructions(instructions.bytes, manifest.name);
 
   const { runtime } = manifest;
   let packedManifest = written;
@@ -105,7 +107,7 @@ async function collectFiles(
       hint: 'Pack a skill that runs on the hub, of the kind node, python, binary or prompt-only.',
     });
   } else if (runtime.kind === 'prompt-only') {
-    checkInstructions(fileOf(files, INSTRUCTIONS).bytes, manifest.name);
+    fileOf(files, INSTRUCTIONS);
   } else if (runtime.kind === 'node') {
     await refuseUnlessFile(project, runtime.entry, 'runtime.entry');
     const entry = runtime.entry.replace(/\.[^./]+$/, '.mjs');

@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../protocol/errors.ts';
+import { placeOf } from '../protocol/package-files.ts';
+import { describe } from '../protocol/permissions.ts';
+import { instructionsResource, type SkillEntry, skillEntry } from '../protocol/skills-extension.ts';
 import type { InstalledSkill, InstalledTool } from './installed.ts';
 import type { GatewayRequest, GatewayView, Scope } from './mcp/gateway.ts';
+import { fileAsked } from './skill-files.ts';
 
 /** Some clients refuse longer tool names. */
 const MAX_EXPOSED_NAME = 64;
@@ -41,7 +45,7 @@ export function buildCatalog(skills: readonly InstalledSkill[]): Catalog {
   return {
     view: (scope) => exposure(scope).view,
     find(scope, method, params) {
-      const { tools, prompts, resources, templates } = exposure(scope);
+      const { tools, prompts, resources, templates, documented } = exposure(scope);
       switch (method) {
         case 'tools/call': {
           const name = String(params['name']);
@@ -62,7 +66,10 @@ export function buildCatalog(skills: readonly InstalledSkill[]): Catalog {
         }
         case 'resources/read': {
           const uri = String(params['uri']);
-          const skill = resources.get(uri) ?? templates.find((template) => template.matches(uri))?.skill;
+          const skill =
+            documented.find((known) => fileAsked(known, { method, params }) !== undefined) ??
+            resources.get(uri) ??
+            templates.find((template) => template.matches(uri) && maySpeakFor(template.skill, uri))?.skill;
           if (skill === undefined) {
             throw new AppError('resource-not-found', {
               detail: `No resource has the URI ${quoted(uri)}.`,
@@ -103,6 +110,8 @@ interface Exposure {
   prompts: ReadonlyMap<string, Named>;
   resources: ReadonlyMap<string, InstalledSkill>;
   templates: readonly ExposedTemplate[];
+  /** Serving skills with a SKILL.md. */
+  documented: readonly InstalledSkill[];
 }
 
 interface Named {
@@ -154,6 +163,7 @@ function expose(
     prompts: [] as Record<string, unknown>[],
     resources: [] as Record<string, unknown>[],
     resourceTemplates: [] as Record<string, unknown>[],
+    skills: [] as SkillEntry[],
   };
   for (const skill of skills) {
     const visible = isServing(skill);
@@ -172,10 +182,21 @@ function expose(
   const byAge = skills.toSorted(
     (a, b) => a.installedAt.localeCompare(b.installedAt) || a.name.localeCompare(b.name),
   );
+  const documented: InstalledSkill[] = [];
+  for (const skill of skills.filter(isServing)) {
+    if (skill.agentSkill === undefined) continue;
+    // Without its tools: which of them there are is told by the list of tools, and differs from client to client.
+    const { can, cannot } = describe(skill.permissions);
+    const entry = skillEntry({ ...skill, permissions: { can, cannot } }, skill.agentSkill);
+    documented.push(skill);
+    view.skills.push(entry);
+    view.resources.push(instructionsResource(entry));
+    resources.set(entry.uri, skill);
+  }
   for (const skill of byAge.filter(isServing)) {
     for (const entry of skill.surface.resources) {
       const uri = entry.uri;
-      if (resources.has(uri)) continue;
+      if (resources.has(uri) || !maySpeakFor(skill, uri)) continue;
       resources.set(uri, skill);
       view.resources.push(entry);
     }
@@ -202,7 +223,14 @@ function expose(
     prompts,
     resources,
     templates,
+    documented,
   };
+}
+
+/** A `skill://` URI names its skill; whatever another one offers under it would pass for that skill's words. */
+function maySpeakFor(skill: InstalledSkill, uri: string): boolean {
+  const place = placeOf(uri);
+  return place === undefined || place.skill === skill.name;
 }
 
 function mayAsk({ permissions: { mcp } }: InstalledSkill): boolean {

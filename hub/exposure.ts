@@ -134,6 +134,7 @@ function narrow(
     tools: view.tools.filter(({ name }) => has('tools/call', { name })),
     prompts: view.prompts.filter(({ name }) => has('prompts/get', { name })),
     resources: view.resources.filter(({ uri }) => has('resources/read', { uri })),
+    skills: view.skills.filter(({ uri }) => has('resources/read', { uri })),
     resourceTemplates: view.resourceTemplates.filter(({ uriTemplate }) =>
       has('completion/complete', { ref: { type: 'ref/resource', uri: uriTemplate } }),
     ),

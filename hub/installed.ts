@@ -1,10 +1,12 @@
-import { join } from 'node:path';
 import type { Kysely } from 'kysely';
 import type { Effect, Manifest } from '../protocol/manifest.ts';
 import { ofAtoms, type Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
+import type { AgentSkill } from '../protocol/skills-extension.ts';
 import { boundEffects, type Surface, toolEffects } from '../protocol/surface.ts';
+import { packageDirOf } from './paths.ts';
 import type { Capability } from './sandbox/sandbox.ts';
+import { agentSkills } from './skill-files.ts';
 import type { HubTables } from './store/schema.ts';
 
 /** A skill as it serves now: what was verified, what was granted, and what follows from both. */
@@ -26,6 +28,8 @@ export interface InstalledSkill {
   /** Path in the package → sha256 hex. */
   files: Readonly<Record<string, string>>;
   packageDir: string;
+  /** Set when the package holds a SKILL.md: what may be read of it without starting the skill. */
+  agentSkill: AgentSkill | undefined;
   epoch: number;
   quarantine: readonly SurfaceDifference[] | undefined;
   /** What the sandbox of this machine cannot hold the skill to, in a sentence: it will not start. */
@@ -83,14 +87,24 @@ interface InstalledSkillsParts {
 export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<InstalledSkills> {
   // In one transaction: grants of one state with the tools of the next are no state that anybody approved.
   const read = () => parts.db.transaction().execute((db) => readSkills({ ...parts, db }));
-  let skills: readonly InstalledSkill[] = await read();
+  const reading = agentSkills();
+  let skills: readonly InstalledSkill[] = [];
+  /** What was granted or taken back counts at once; what there is to read may follow. */
+  async function refresh(): Promise<void> {
+    const found = await read();
+    skills = found.map((skill) => ({ ...skill, agentSkill: reading.of(skill.digest) }));
+    await reading.load(found);
+    // Of the newest state: another refresh may have overtaken this one while it read files.
+    skills = skills.map((skill) => ({ ...skill, agentSkill: reading.of(skill.digest) }));
+  }
+  await refresh();
   const listeners = new Set<() => void>();
   return {
     get: (name) => skills.find((skill) => skill.name === name),
     find: (name) => skills.find((skill) => skill.name === name || skill.alias === name),
     list: () => skills,
     async reload() {
-      skills = await read();
+      await refresh();
       for (const listener of listeners) listener();
     },
     onChange(listener) {
@@ -100,12 +114,11 @@ export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<
   };
 }
 
-/** Where a version lies unpacked: one folder a digest. */
-export function packageDirOf(packagesDir: string, digest: string): string {
-  return join(packagesDir, digest.replace(':', '-'));
-}
-
-async function readSkills({ db, packagesDir, enforces }: InstalledSkillsParts): Promise<InstalledSkill[]> {
+async function readSkills({
+  db,
+  packagesDir,
+  enforces,
+}: InstalledSkillsParts): Promise<Omit<InstalledSkill, 'agentSkill'>[]> {
   const rows = await db
     .selectFrom('skill')
     .innerJoin('version', (on) =>

@@ -16,6 +16,7 @@ import type { RunnableSkill, Runner } from './runner/runner.ts';
 import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
 import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
+import { fileAsked, readSkillFile } from './skill-files.ts';
 
 interface LaunchParts {
   /** The hub's own environment, from which granted variables are passed on. */
@@ -34,6 +35,8 @@ export function launcher(parts: LaunchParts) {
     user: string,
     request: GatewayRequest,
   ): Promise<Record<string, unknown>> {
+    const file = fileAsked(skill, request);
+    if (file !== undefined) return readSkillFile(skill, file, String(request.params['uri']));
     if (skill.manifest.runtime.kind === 'prompt-only') {
       await checkFiles(skill.packageDir, skill.files);
       return answerFromPackage(

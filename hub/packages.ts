@@ -3,8 +3,7 @@ import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs
 import { dirname, join } from 'node:path';
 import type { ArchiveFile } from '../protocol/archive.ts';
 import { AppError } from '../protocol/errors.ts';
-import { packageDirOf } from './installed.ts';
-import type { HubPaths } from './paths.ts';
+import { type HubPaths, packageDirOf } from './paths.ts';
 
 /** Path in the package → sha256 hex of its bytes. */
 export type FileDigests = Readonly<Record<string, string>>;
@@ -74,13 +73,8 @@ async function isAsSigned(folder: string, signed: FileDigests): Promise<boolean>
  * @throws AppError `files-changed` naming the first difference.
  */
 export async function checkFiles(folder: string, signed: FileDigests): Promise<void> {
-  const changed = (what: string) =>
-    new AppError('files-changed', {
-      detail: `The installed package has been changed: ${what}.`,
-      hint: 'Remove the skill and install it again; then find out who wrote to the hub’s home.',
-    });
   const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => {
-    throw changed('its folder is gone');
+    throw packageChanged('its folder is gone');
   });
   const seen = new Set<string>();
   for (const entry of found) {
@@ -88,12 +82,20 @@ export async function checkFiles(folder: string, signed: FileDigests): Promise<v
     const path = join(entry.parentPath, entry.name);
     const inPackage = path.slice(folder.length + 1);
     const expected = signed[inPackage];
-    if (!entry.isFile() || expected === undefined) throw changed(`${inPackage} does not belong to it`);
-    if (sha256Hex(await readFile(path)) !== expected) throw changed(`${inPackage} has other bytes`);
+    if (!entry.isFile() || expected === undefined) throw packageChanged(`${inPackage} does not belong to it`);
+    if (sha256Hex(await readFile(path)) !== expected) throw packageChanged(`${inPackage} has other bytes`);
     seen.add(inPackage);
   }
   const missing = Object.keys(signed).find((path) => !seen.has(path));
-  if (missing !== undefined) throw changed(`${missing} is missing`);
+  if (missing !== undefined) throw packageChanged(`${missing} is missing`);
+}
+
+/** What is told of a package that is not as it was signed any more. */
+export function packageChanged(what: string): AppError {
+  return new AppError('files-changed', {
+    detail: `The installed package has been changed: ${what}.`,
+    hint: 'Remove the skill and install it again; then find out who wrote to the hub’s home.',
+  });
 }
 
 /** Removes what no installed or proposed version needs; run at start and after a decision. */
@@ -125,6 +127,7 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-function sha256Hex(bytes: Uint8Array): string {
+/** As the signed statement writes digests of files. */
+export function sha256Hex(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

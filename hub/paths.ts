@@ -31,4 +31,9 @@ export function hubPaths(hubDir: string) {
   };
 }
 
+/** Where a version lies unpacked: one folder a digest. */
+export function packageDirOf(packagesDir: string, digest: string): string {
+  return join(packagesDir, digest.replace(':', '-'));
+}
+
 export type HubPaths = ReturnType<typeof hubPaths>;

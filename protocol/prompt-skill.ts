@@ -1,28 +1,8 @@
 import { AppError } from './errors.ts';
 import type { Manifest } from './manifest.ts';
 import { splitName } from './manifest.ts';
+import { contentsOf, fileUri, mimeTypeOf, readablePaths, SKILL_FILE } from './package-files.ts';
 import type { Surface } from './surface.ts';
-
-/** The file that makes a package an Agent Skill. */
-export const SKILL_FILE = 'SKILL.md';
-
-/** What a person or model may read of a package: its instructions and the text files they refer to. */
-const TEXT_TYPES: Readonly<Record<string, string>> = {
-  md: 'text/markdown',
-  txt: 'text/plain',
-  json: 'application/json',
-  csv: 'text/csv',
-  yaml: 'application/yaml',
-  yml: 'application/yaml',
-  py: 'text/x-python',
-  sh: 'text/x-shellscript',
-  js: 'text/javascript',
-  ts: 'text/x-typescript',
-  html: 'text/html',
-};
-
-/** Files that every package has and that are no instructions. */
-const OWN_FILES = new Set(['skill.json', 'surface.json']);
 
 /**
  * The surface of a skill without a program (`prompt-only`): one prompt, named as the skill, that answers with its
@@ -36,15 +16,12 @@ export function packageSurface(manifest: Manifest, files: ReadonlyMap<string, Ui
     prompts: [
       { name: splitName(manifest.name).name, title: manifest.title, description: manifest.description },
     ],
-    resources: [...files.keys()]
-      .filter((path) => !OWN_FILES.has(path))
-      .toSorted()
-      .map((path) => ({
-        uri: uriOf(manifest, path),
-        name: path,
-        mimeType: mimeTypeOf(path),
-        size: files.get(path)?.length ?? 0,
-      })),
+    resources: readablePaths(manifest, files.keys()).map((path) => ({
+      uri: fileUri(manifest.name, path),
+      name: path,
+      mimeType: mimeTypeOf(path),
+      size: files.get(path)?.length ?? 0,
+    })),
     resourceTemplates: [],
     capabilities: {},
   };
@@ -68,28 +45,16 @@ export function answerFromPackage(
   }
   if (method === 'resources/read') {
     const uri = String(params['uri']);
-    const found = [...files].find(([path]) => !OWN_FILES.has(path) && uriOf(manifest, path) === uri);
-    if (found === undefined)
+    const path = readablePaths(manifest, files.keys()).find((at) => fileUri(manifest.name, at) === uri);
+    const bytes = path === undefined ? undefined : files.get(path);
+    if (path === undefined || bytes === undefined)
       throw new AppError('resource-not-found', { detail: `${manifest.name} has no ${uri}.` });
-    const [path, bytes] = found;
-    const mimeType = mimeTypeOf(path);
-    const content = mimeType === BINARY ? { blob: base64(bytes) } : { text: textOf(bytes) };
-    return { contents: [{ uri, mimeType, ...content }] };
+    return contentsOf(uri, path, bytes);
   }
   if (method === 'completion/complete') return { completion: { values: [] } };
   throw new AppError(method === 'prompts/get' ? 'prompt-not-found' : 'tool-not-found', {
     detail: `${manifest.name} consists of instructions only.`,
   });
-}
-
-const BINARY = 'application/octet-stream';
-
-function uriOf(manifest: Manifest, path: string): string {
-  return `skill://${manifest.name}/${path.split('/').map(encodeURIComponent).join('/')}`;
-}
-
-function mimeTypeOf(path: string): string {
-  return TEXT_TYPES[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? BINARY;
 }
 
 /** The text of SKILL.md below its front matter. */
@@ -101,13 +66,5 @@ function instructionsOf(files: ReadonlyMap<string, Uint8Array>): string {
       hint: `Add ${SKILL_FILE} with the front matter fields name and description.`,
     });
   }
-  return textOf(bytes).replace(/^---\n[\s\S]*?\n---\n+/, '');
-}
-
-function textOf(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64');
+  return new TextDecoder().decode(bytes).replace(/^---\n[\s\S]*?\n---\n+/, '');
 }

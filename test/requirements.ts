@@ -166,6 +166,17 @@ export const REQUIREMENTS = {
   'tasks.expire': 'A task is kept for its time, not less and not more.',
   'tasks.bounded': 'A client has only so many tasks, and so many bytes of results.',
   'tasks.declared': 'A client that did not say that it knows tasks never sees one.',
+  // skills extension
+  'skills.entry': 'A skill is listed with the digests that were signed, its signer, version and permissions.',
+  'skills.served': 'A host of either era lists, gets and verifies every file of each approved skill.',
+  'skills.directories': 'The folders of a skill list what lies directly in them.',
+  'skills.bounds': 'A package that is no Agent Skill within the bounds of the extension is not shown as one.',
+  'skills.only-serving': 'Nothing of a quarantined or blocked skill is listed or read as a skill.',
+  'skills.no-impostor': 'No skill can offer anything under the skill:// URI of another, installed or not.',
+  'skills.files-rechecked': 'A file of a skill is read only while its bytes are the signed ones.',
+  'skills.recorded': 'Reading a skill is decided and on record, and starts nothing.',
+  'skills.inspector': 'The MCP Inspector verifies the listed skills in both eras.',
+
   // what a client is shown
   'search.recall':
     'At least 95 % of realistic queries, of those tuned on and those held out, find a right tool among the first five.',

@@ -86,7 +86,7 @@ function revisionOf(
   return {
     tools: digest(view.tools),
     prompts: digest(view.prompts),
-    resources: digest([view.resources, view.resourceTemplates]),
+    resources: digest([view.resources, view.resourceTemplates, view.skills]),
   };
 }
 
@@ -101,6 +101,7 @@ function viewOrNothing(gateway: Gateway, principal: Principal, scope: Scope, log
       prompts: [],
       resources: [],
       resourceTemplates: [],
+      skills: [],
       completions: false,
       logging: false,
       asking: new Set(),

@@ -28,6 +28,7 @@ import { missingCapability, protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
 import type { Listener, ParkedCalls } from './parked.ts';
 import { withAgent } from './principal.ts';
+import { isSkillsMethod, offersSkills, SKILLS_CAPABILITY, skillsAnswer } from './skills.ts';
 import { callAsTask, mayBeTask } from './tasks.ts';
 
 /** Who stands at which door, in which era. */
@@ -118,12 +119,14 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
       ? { resources: { listChanged: true } }
       : {}),
     ...(view.completions ? { completions: {} } : {}),
+    ...(all || view.skills.length > 0 ? SKILLS_CAPABILITY : {}),
     ...(all || view.logging ? { logging: {} } : {}),
   };
 }
 
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
+  if (isSkillsMethod(method)) return offersSkills(capabilities);
   const known = isListMethod(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
@@ -148,6 +151,10 @@ export async function dispatch(
   try {
     if (isListMethod(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (isSkillsMethod(method)) {
+      const view = gateway.view(visitor.principal, visitor.scope);
+      return cacheable(visitor, skillsAnswer(view, method, params), listTtlMs);
+    }
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
     const finished = (result: Result): Result =>
@@ -176,7 +183,7 @@ export async function dispatch(
 
 function list(
   view: GatewayView,
-  { era }: Visitor,
+  visitor: Visitor,
   method: ListMethod,
   params: unknown,
   ttlMs: number,
@@ -184,8 +191,13 @@ function list(
   // Lists are given whole, so there is no cursor that could have come from here.
   if (parsed(listParams, params)?.cursor !== undefined) throw invalidParams('There is no such page.');
   const { field, of } = LISTS[method];
-  const entries = era === 'legacy' && field === 'tools' ? of(view).map(withoutExecution) : of(view);
-  return { [field]: entries, ...(era === 'modern' ? { ttlMs, cacheScope: 'private' } : {}) };
+  const entries = visitor.era === 'legacy' && field === 'tools' ? of(view).map(withoutExecution) : of(view);
+  return cacheable(visitor, { [field]: entries }, ttlMs);
+}
+
+/** Older revisions know nothing of caching; what a principal sees is never shared. */
+function cacheable({ era }: Visitor, result: Record<string, unknown>, ttlMs: number): Result {
+  return era === 'modern' ? { ...result, ttlMs, cacheScope: 'private' } : result;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Principal } from '../../protocol/policy.ts';
+import type { SkillEntry } from '../../protocol/skills-extension.ts';
 import type { CallingClient } from '../questions.ts';
 
 export type { Principal };
@@ -30,6 +31,8 @@ export interface GatewayView {
   prompts: readonly Record<string, unknown>[];
   resources: readonly Record<string, unknown>[];
   resourceTemplates: readonly Record<string, unknown>[];
+  /** Agent Skills: packages with a SKILL.md, as the Skills extension lists them. */
+  skills: readonly SkillEntry[];
   /** Whether any skill in view completes arguments. */
   completions: boolean;
   /** Whether any skill in view has log messages to send. */

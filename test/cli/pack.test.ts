@@ -200,6 +200,8 @@ describe('pack', () => {
       '# No head\n',
       '---\nname: other\ndescription: x\n---\n',
       '---\nname: summary\n---\n',
+      `---\nname: summary\ndescription: ${'x'.repeat(1025)}\n---\n`,
+      '---\nname: summary\ndescription: x\nmetadata: [1]\n---\n',
     ]) {
       await writeFile(join(folder, 'SKILL.md'), text);
       await expectCode(packSkill({ driver: await driver() }, folder), 'pack-failed');
@@ -209,6 +211,12 @@ describe('pack', () => {
       '---\nname: "summary"\ndescription: >\n  folded\n  text\n---\n',
     );
     await packSkill({ driver: await driver() }, folder);
+  });
+
+  it('refuses instructions of another skill beside a program, too', async () => {
+    const folder = await newSkill();
+    await writeFile(join(folder, 'SKILL.md'), '---\nname: other\ndescription: x\n---\n');
+    await expectCode(packSkill({ driver: await driver() }, folder), 'pack-failed');
   });
 
   it('refuses a binary that cannot be executed', async () => {

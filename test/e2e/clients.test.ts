@@ -28,6 +28,7 @@ beforeAll(async () => {
   await up.ok('publish', join(root, 'test/e2e/probe'));
   await up.ok('install', 'local.e2e/probe', '--yes', '--workspace', workspace, '--allow-tool', '*');
   await up.ok('install', 'dev.berth/files', '--yes', '--workspace', workspace);
+  await up.ok('install', 'dev.berth/review', '--yes');
   token = (await up.ok('clients', 'add', 'e2e'))['token'] as string;
 });
 
@@ -160,6 +161,13 @@ describe('the MCP Inspector', () => {
         ...['--tool-name', 'files__read', '--tool-arg', 'path=hello.txt'],
       );
       expect([read.code, read.output]).toEqual([0, expect.stringContaining('hello from the workspace')]);
+    });
+
+    it(`verifies every skill as a ${era} client`, verifies('skills.inspector'), async () => {
+      const { code, output } = await inspect(
+        ...['--protocol-era', era, '--method', 'skills/list', '--verify', '--require-digests'],
+      );
+      expect([code, output]).toEqual([0, expect.stringContaining('skill://dev.berth/review/SKILL.md')]);
     });
   }
 });

@@ -27,7 +27,14 @@ const NOTES: Scope = { kind: 'skill', name: 'local.test/notes' };
 const MAIL: Scope = { kind: 'skill', name: 'local.test/mail' };
 const who = (client: string): Principal => ({ user: 'owner', client });
 
+/** A SKILL.md as the hub holds it. */
+const written = (name: string) => ({
+  files: { 'SKILL.md': 'a'.repeat(64) },
+  agentSkill: { frontmatter: { name, description: 'How to.' }, sizes: { 'SKILL.md': 7 } },
+});
+
 const notes = installedSkill({
+  ...written('notes'),
   name: 'local.test/notes',
   surface: {
     instructions: 'Keep notes short.',
@@ -44,6 +51,7 @@ const notes = installedSkill({
   answers: { add: 'allow', erase: 'allow', off: 'deny' },
 });
 const mail = installedSkill({
+  ...written('mail'),
   name: 'local.test/mail',
   surface: {
     instructions: 'Mail is slow.',
@@ -288,7 +296,12 @@ describe('a profile', () => {
       const view = gateway.view(who('finder'), ALL);
       expect(toolNames('finder')).toEqual(['notes__add']);
       expect(view.prompts.map(({ name }) => name)).toEqual(['notes__recall']);
-      expect(view.resources.map(({ uri }) => uri)).toEqual(['memo://one']);
+      expect(view.resources.map(({ uri }) => uri)).toEqual([
+        'skill://local.test/notes/SKILL.md',
+        'memo://one',
+      ]);
+      expect(view.skills.map(({ uri }) => uri)).toEqual(['skill://local.test/notes/SKILL.md']);
+      expect(JSON.stringify(view)).not.toContain('erase');
       expect(view.resourceTemplates.map(({ uriTemplate }) => uriTemplate)).toEqual(['memo://{id}']);
       expect([view.instructions, view.completions]).toEqual(['## notes\nKeep notes short.', true]);
       expect(toolNames('finder', NOTES)).toEqual(['add']);
@@ -305,7 +318,8 @@ describe('a profile', () => {
         await expectCode(request('finder', scope, params), 'tool-not-found');
       await expectCode(request('finder', MAIL, { name: 'send' }), 'not-installed');
       await expectCode(request('finder', ALL, { name: 'mail__greet' }, 'prompts/get'), 'prompt-not-found');
-      await expectCode(request('finder', ALL, { uri: 'box://in' }, 'resources/read'), 'resource-not-found');
+      for (const uri of ['box://in', 'skill://local.test/mail/SKILL.md'])
+        await expectCode(request('finder', ALL, { uri }, 'resources/read'), 'resource-not-found');
       const ref = (of: Record<string, string>) => ({ ref: of, argument: { name: 'id', value: '' } });
       await expectCode(
         request('finder', ALL, ref({ type: 'ref/prompt', name: 'mail__greet' }), 'completion/complete'),

@@ -13,7 +13,12 @@ export function installedSkill(
     manifest?: Record<string, unknown>;
     surface?: Partial<Record<keyof Surface, unknown>>;
     answers?: Record<string, Answer>;
-  } & Partial<Pick<InstalledSkill, 'quarantine' | 'blocked' | 'installedAt' | 'epoch' | 'digest'>> = {},
+  } & Partial<
+    Pick<
+      InstalledSkill,
+      'quarantine' | 'blocked' | 'installedAt' | 'epoch' | 'digest' | 'files' | 'agentSkill'
+    >
+  > = {},
 ): InstalledSkill {
   const name = given.name ?? 'local.test/echo';
   const manifest: Manifest = parseManifest(
@@ -49,8 +54,9 @@ export function installedSkill(
     workspace: undefined,
     config: {},
     tools: toolsOf(manifest, surface, permissions, new Map(Object.entries(given.answers ?? {}))),
-    files: {},
+    files: given.files ?? {},
     packageDir: '/nowhere',
+    agentSkill: given.agentSkill,
     epoch: given.epoch ?? 1,
     quarantine: given.quarantine,
     blocked: given.blocked,

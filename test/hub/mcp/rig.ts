@@ -141,6 +141,7 @@ function viewOf(
     prompts: named('prompts'),
     resources: (first?.surface.resources ?? []).filter(seen),
     resourceTemplates: first?.surface.resourceTemplates ?? [],
+    skills: [],
     completions: true,
     logging: true,
     asking: new Set(
