@@ -71,7 +71,10 @@ export function buildCatalog(skills: readonly InstalledSkill[]): Catalog {
             resources.get(uri) ??
             templates.find((template) => template.matches(uri) && maySpeakFor(template.skill, uri))?.skill;
           if (skill === undefined) {
-            throw new AppError('resource-not-found', { detail: `No resource has the URI ${quoted(uri)}.` });
+            throw new AppError('resource-not-found', {
+              detail: `No resource has the URI ${quoted(uri)}.`,
+              data: { uri },
+            });
           }
           return { skill, what: 'resource', name: uri, tool: undefined, params };
         }

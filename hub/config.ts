@@ -32,6 +32,20 @@ export const hubConfigSchema = z.strictObject({
         .describe('Milliseconds after which an idle skill is stopped.'),
     })
     .prefault({}),
+  tasks: z
+    .strictObject({
+      afterMs: z
+        .int()
+        .min(0)
+        .default(5_000)
+        .describe('Milliseconds after which a call goes on as a task, for clients that know tasks.'),
+      ttlMs: z
+        .int()
+        .min(1_000)
+        .default(3_600_000)
+        .describe('Milliseconds that a task may go on, and that its ending is kept.'),
+    })
+    .prefault({}),
   rate: z.strictObject({ client: bucketSettings(600_000, 20_000, 'a client') }).prefault({}),
   oauth: oauthSchema.optional(),
 });

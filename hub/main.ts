@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openDatabase } from '../protocol/node/database.ts';
@@ -31,6 +31,7 @@ import { createBwrapDriver } from './sandbox/bwrap.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
 import { hubMigrations } from './store/migrations/migrations.ts';
 import type { HubTables } from './store/schema.ts';
+import { openTasks } from './tasks/tasks.ts';
 
 export interface HubParts {
   log: Logger;
@@ -126,9 +127,18 @@ export async function startHub(
   const gateway = exposingGateway({ whole, installed, clients, profiles });
 
   const names = { hosts: [...LOOPBACK_NAMES.hosts, ...config.hosts], origins: config.origins };
+  const tasks = await openTasks({
+    db,
+    audit,
+    clock,
+    newTaskId: () => `task_${randomBytes(24).toString('base64url')}`,
+    log,
+    limits: config.tasks,
+  });
   const access = clientAccess(config.oauth, { gateway, clients, installed, fetchJson, clock });
   const endpoint = createMcpEndpoint({
     ...access,
+    tasks,
     serverInfo: { name: 'berth', title: 'Berth', version },
     ownHosts: () => ownHosts,
     log,
@@ -175,7 +185,7 @@ export async function startHub(
     async stop() {
       await Promise.all([open.close(), admin.close()]);
       await endpoint.close();
-      await runner.close();
+      await Promise.all([tasks.close(), runner.close()]);
       try {
         await audit.append({ event: 'hub.stopped' });
         await audit.close();

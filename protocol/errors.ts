@@ -106,6 +106,7 @@ export const ERRORS = {
   'prompt-not-found': { status: 404, exit: 7, title: 'No such prompt' },
   'resource-not-found': { status: 404, exit: 7, title: 'No such resource' },
   'arguments-invalid': { status: 422, exit: 2, title: 'The arguments do not fit the tool' },
+  'task-not-found': { status: 404, exit: 7, title: 'No such task' },
   'call-denied': { status: 403, exit: 3, title: 'Policy denies this call' },
   'call-needs-approval': { status: 403, exit: 3, title: 'This call needs an approval' },
   'call-cancelled': { status: 499, exit: 130, title: 'The call was cancelled' },

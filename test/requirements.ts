@@ -154,6 +154,18 @@ export const REQUIREMENTS = {
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
+  // tasks
+  'tasks.slow': 'A call becomes a task when it takes long, and never is made twice.',
+  'tasks.durable': 'A task is on disk before its client hears of it, and tells how its call ended.',
+  'tasks.states': 'A task that has ended never changes, and takes answers only to what it has asked.',
+  'tasks.input': 'What a skill asks in the middle of a task is answered through the task.',
+  'tasks.cancel': 'Cancelling a task reaches the skill; a call that was done already stays done.',
+  'tasks.owner': 'A task of somebody else is answered like one that never was.',
+  'tasks.restart':
+    'After a restart the ending of a task is still there; of one without an ending the outcome is unknown.',
+  'tasks.expire': 'A task is kept for its time, not less and not more.',
+  'tasks.bounded': 'A client has only so many tasks, and so many bytes of results.',
+  'tasks.declared': 'A client that did not say that it knows tasks never sees one.',
   // skills extension
   'skills.entry': 'A skill is listed with the digests that were signed, its signer, version and permissions.',
   'skills.served': 'A host of either era lists, gets and verifies every file of each approved skill.',
@@ -256,6 +268,14 @@ export const REQUIREMENTS = {
   'hub.killed-install': 'A hub killed at any step of an install has nothing half there after the restart.',
   'hub.killed-call':
     'A hub killed at any step of a call has an honest end of that call on record after the restart.',
+  'hub.neighbours':
+    'Skills that hang, crash, flood, read nothing, print garbage, fork or eat memory, alone and all at once, fail with a typed error and fail no call of another.',
+  'hub.connects-at-once': 'A client connects and lists without any skill being waited for.',
+  'hub.busy': 'What a skill cannot take is refused as busy, not kept.',
+  'hub.sessions-flat': 'A thousand sessions leave no process and no open file behind.',
+  'hub.drain': 'A hub that is told to stop finishes the calls in flight and leaves no process.',
+  'hub.killed-busy':
+    'A hub killed under 64 busy clients leaves no process and an audit log that verifies, and serves again.',
 
   // audit
   'audit.chain': 'The audit log is one unbroken chain across restarts, and verifies whole.',

@@ -12,7 +12,11 @@ export default defineConfig({
     pool: 'forks',
     restoreMocks: true,
     projects: [
-      project('unit', ['test/{protocol,registry,hub,cli,skills}/**/*.test.ts', 'test/*.test.ts'], 20_000),
+      project(
+        'unit',
+        ['test/{protocol,registry,hub,cli,skills,conformance}/**/*.test.ts', 'test/*.test.ts'],
+        20_000,
+      ),
       project('contract', ['test/contract/**/*.test.ts'], 20_000),
       project('attacks', ['test/attacks/**/*.test.ts'], 60_000),
       project('e2e', ['test/e2e/**/*.test.ts'], 120_000),

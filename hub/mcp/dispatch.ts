@@ -23,11 +23,13 @@ import {
   type LogLevel,
   type Questions,
 } from '../questions.ts';
-import { protocolError, toolFailure } from './errors.ts';
+import type { Tasks } from '../tasks/tasks.ts';
+import { missingCapability, protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
 import type { Listener, ParkedCalls } from './parked.ts';
 import { withAgent } from './principal.ts';
 import { isSkillsMethod, offersSkills, SKILLS_CAPABILITY, skillsAnswer } from './skills.ts';
+import { callAsTask, mayBeTask } from './tasks.ts';
 
 /** Who stands at which door, in which era. */
 export interface Visitor {
@@ -40,6 +42,8 @@ export interface Visitor {
 
 export interface DispatchParts {
   gateway: Gateway;
+  /** Undefined in a hub without tasks. */
+  tasks?: Tasks | undefined;
   /** How long a modern client may keep a list without asking again. */
   listTtlMs: number;
   parked: ParkedCalls;
@@ -139,7 +143,7 @@ export async function dispatch(
   request: JSONRPCRequest,
   context: ServerContext,
 ): Promise<Result> {
-  const { gateway, listTtlMs, newRequestId, log } = parts;
+  const { gateway, tasks, listTtlMs, newRequestId, log } = parts;
   const { method, params } = request;
   const place = { requestId: newRequestId(), log };
   if (!serves(server.getCapabilities(), method))
@@ -153,12 +157,25 @@ export async function dispatch(
     }
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
+    const finished = (result: Result): Result =>
+      method === 'tools/call'
+        ? projected(gateway, visitor, server, { name: String(sent['name']), result })
+        : perEra(visitor, method, result);
+    if (tasks !== undefined && visitor.era === 'modern' && method === 'tools/call') {
+      const tool = toolOf(gateway, visitor, sent['name']);
+      if (mayBeTask(tool, context)) {
+        const owner = withAgent(visitor.principal, agentOf(server, context));
+        const order = { method, params: sent, signal: context.mcpReq.signal, ...listenerOf(context) };
+        return await callAsTask(tasks, { owner, tool, order, place }, context, async (more) =>
+          finished(await gateway.request(owner, visitor.scope, { ...order, ...more })),
+        );
+      }
+    }
     const result = await carried(parts, visitor, server, { method, params: sent, context });
-    if (result['resultType'] === 'input_required') return result;
-    return method === 'tools/call'
-      ? projected(gateway, visitor, server, { name: String(sent['name']), result })
-      : perEra(visitor, method, result);
+    return result['resultType'] === 'input_required' ? result : finished(result);
   } catch (error) {
+    const lacking = visitor.era === 'modern' ? missingCapability(error) : undefined;
+    if (lacking !== undefined) throw lacking;
     if (method === 'tools/call') return toolFailure(error, place);
     throw protocolError(error, place);
   }
@@ -174,7 +191,8 @@ function list(
   // Lists are given whole, so there is no cursor that could have come from here.
   if (parsed(listParams, params)?.cursor !== undefined) throw invalidParams('There is no such page.');
   const { field, of } = LISTS[method];
-  return cacheable(visitor, { [field]: of(view) }, ttlMs);
+  const entries = visitor.era === 'legacy' && field === 'tools' ? of(view).map(withoutExecution) : of(view);
+  return cacheable(visitor, { [field]: entries }, ttlMs);
 }
 
 /** Older revisions know nothing of caching; what a principal sees is never shared. */
@@ -304,6 +322,17 @@ function agentOf(server: Server, { mcpReq }: ServerContext): unknown {
   return (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
 }
 
+/**
+ * A tool as clients see it. `execution` speaks of tasks of 2025-11-25, which the hub has none of, and whose clients
+ * refuse to call a tool that says it must be one; 2026-07-28 has no such member.
+ */
+export function withoutExecution({
+  execution: _execution,
+  ...tool
+}: Record<string, unknown>): Record<string, unknown> {
+  return tool;
+}
+
 /** The result in the form that the visitor's era has for it: older revisions know only objects as structured content. */
 function projected(
   gateway: Gateway,
@@ -313,7 +342,7 @@ function projected(
 ): Result {
   const whole = { content: [], ...result } as CallToolResult;
   if (whole.structuredContent === undefined) return whole;
-  const tool = gateway.view(principal, scope).tools.find((shown) => shown['name'] === called);
+  const tool = toolOf(gateway, { principal, scope }, called);
   return server.projectCallToolResult(whole, tool?.['outputSchema'] as Record<string, unknown> | undefined);
 }
 
@@ -345,4 +374,12 @@ export function isListMethod(method: string): method is ListMethod {
 
 function isRequest(method: string): method is keyof typeof REQUESTS {
   return Object.hasOwn(REQUESTS, method);
+}
+
+function toolOf(
+  gateway: Gateway,
+  { principal, scope }: Pick<Visitor, 'principal' | 'scope'>,
+  name: unknown,
+): Record<string, unknown> | undefined {
+  return gateway.view(principal, scope).tools.find((shown) => shown['name'] === name);
 }

@@ -5,6 +5,7 @@ import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type BucketSize, rateLimiter } from '../../protocol/node/rate-limit.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import type { Tasks } from '../tasks/tasks.ts';
 import { createChangeNotices } from './changes.ts';
 import { type Challenge, refuse } from './errors.ts';
 import { createFastLane } from './fast-lane.ts';
@@ -50,6 +51,8 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
 
 export interface EndpointParts {
   gateway: Gateway;
+  /** For calls that outlive their request; without it, no door has tasks. */
+  tasks?: Tasks;
   authenticate: Authenticate;
   /** Refuses what a token does not cover before it is answered, so that HTTP can say so; the gateway is what decides. */
   authorize?: (principal: Principal, scope: Scope, body: unknown) => void;
@@ -89,12 +92,13 @@ export function createMcpEndpoint({
   ...parts
 }: EndpointParts): McpEndpoint {
   const limits = { ...DEFAULT_ENDPOINT_LIMITS, ...parts.limits };
-  const { gateway, serverInfo } = parts;
+  const { gateway, serverInfo, tasks } = parts;
   const notices = createChangeNotices({ gateway, log });
   const parked = createParkedCalls({ ...limits, clock });
   const shared = {
     ...limits,
     gateway,
+    tasks,
     serverInfo,
     notices,
     parked,
@@ -167,7 +171,7 @@ export function createMcpEndpoint({
     },
     async end(client) {
       parked.end(client);
-      await Promise.all([modern.end(client), legacy.end(client)]);
+      await Promise.all([modern.end(client), legacy.end(client), tasks?.end(client)]);
     },
     async close() {
       notices.close();

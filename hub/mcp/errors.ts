@@ -1,6 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
-import { type AppError, asAppError, type ErrorCode } from '../../protocol/errors.ts';
+import {
+  type ClientCapabilities,
+  MissingRequiredClientCapabilityError,
+  ProtocolError,
+  ProtocolErrorCode,
+} from '@modelcontextprotocol/server';
+import { AppError, asAppError, type ErrorCode } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 
 /** Ours, out of the range that MCP leaves to implementations (-32000…-32019); `data.code` says which it is. */
@@ -13,6 +18,7 @@ const REQUEST_FAULTS: ReadonlySet<ErrorCode> = new Set([
   'tool-not-found',
   'prompt-not-found',
   'resource-not-found',
+  'task-not-found',
   'arguments-invalid',
   'request-invalid',
 ]);
@@ -49,15 +55,39 @@ export function protocolError(thrown: unknown, { requestId, log }: ErrorPlace): 
     log.error({ requestId, err: thrown }, 'unexpected fault');
     return new ProtocolError(ProtocolErrorCode.InternalError, error.title, { code: error.code, requestId });
   }
-  return new ProtocolError(rpcCodeOf(error), textForAgents(error), { code: error.code, requestId });
+  // SEP-2164: a resource that is not there is named.
+  const uri = error.data?.['uri'];
+  return new ProtocolError(rpcCodeOf(error), textForAgents(error), {
+    code: error.code,
+    requestId,
+    ...(typeof uri === 'string' ? { uri } : {}),
+  });
 }
 
 function rpcCodeOf(error: AppError): number {
   if (REQUEST_FAULTS.has(error.code)) return ProtocolErrorCode.InvalidParams;
   // A skill that does not know what it was asked for says so in the same words as the hub would.
-  const rpc =
-    error.code === 'skill-error' ? (error.data?.['rpc'] as { code?: unknown } | undefined) : undefined;
-  return INVALID_PARAMS_RPC.has(rpc?.code as number) ? ProtocolErrorCode.InvalidParams : REFUSED;
+  return INVALID_PARAMS_RPC.has(rpcOf(error)?.code as number) ? ProtocolErrorCode.InvalidParams : REFUSED;
+}
+
+/** What a skill's own JSON-RPC error said. */
+function rpcOf(error: AppError): { code?: unknown; data?: unknown } | undefined {
+  return error.code === 'skill-error' ? (error.data?.['rpc'] as object | undefined) : undefined;
+}
+
+const ASKED_OF_CLIENTS = ['elicitation', 'sampling', 'roots'] as const;
+
+/**
+ * Set where a skill could not do its work because this client did not say that it can be asked: MCP 2026-07-28 has
+ * an error of its own for that, which names what to declare. Of what the skill says only that is passed on.
+ */
+export function missingCapability(thrown: unknown): ProtocolError | undefined {
+  const rpc = thrown instanceof AppError ? rpcOf(thrown) : undefined;
+  if (rpc?.code !== ProtocolErrorCode.MissingRequiredClientCapability) return undefined;
+  const { requiredCapabilities: asked = {} } = (rpc.data ?? {}) as { requiredCapabilities?: object };
+  const named = ASKED_OF_CLIENTS.filter((name) => Object.hasOwn(asked ?? {}, name));
+  const requiredCapabilities: ClientCapabilities = Object.fromEntries(named.map((name) => [name, {}]));
+  return new MissingRequiredClientCapabilityError({ requiredCapabilities });
 }
 
 /** Commands of ours, web addresses, and ids under which something waits for an approval. */

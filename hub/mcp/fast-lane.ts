@@ -6,11 +6,12 @@ import {
   ProtocolError,
   PROTOCOL_VERSION_META_KEY,
 } from '@modelcontextprotocol/server';
-import { isListMethod, LISTS, type ListMethod } from './dispatch.ts';
+import { isListMethod, LISTS, type ListMethod, withoutExecution } from './dispatch.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayView } from './gateway.ts';
 import type { Admitted } from './modern.ts';
 import { withAgent } from './principal.ts';
+import { isTaskOnly } from './tasks.ts';
 
 const MODERN = '2026-07-28';
 const MAX_NAME = 256;
@@ -85,7 +86,7 @@ export function createFastLane(parts: FastLaneParts): FastLane {
       era === 'modern'
         ? { ttlMs: listTtlMs, cacheScope: 'private', resultType: 'complete', _meta: stamp }
         : {};
-    const entries = era === 'modern' ? of(view).map(withoutExecution) : of(view);
+    const entries = field === 'tools' ? of(view).map(withoutExecution) : of(view);
     const text = JSON.stringify({ [field]: entries, ...more });
     lists.set(key, text);
     return text;
@@ -176,6 +177,8 @@ interface ToolShape {
   hasHeaders: boolean;
   /** Whether its skill may turn to the client during a call. */
   mayAsk: boolean;
+  /** Whether clients of MCP 2026-07-28 get it as a task only. */
+  isTask: boolean;
 }
 
 function shapeOf(view: GatewayView, tool: Record<string, unknown>): ToolShape {
@@ -183,12 +186,15 @@ function shapeOf(view: GatewayView, tool: Record<string, unknown>): ToolShape {
   return {
     isObject: output === undefined || output.type === 'object',
     hasHeaders: JSON.stringify(tool['inputSchema'] ?? {}).includes('"x-mcp-header"'),
+    isTask: isTaskOnly(tool),
     mayAsk: view.asking.has(String(tool['name'])),
   };
 }
 
-function isPlainCall({ params, isTalkative }: Plain, tool: ToolShape): boolean {
-  if (tool.hasHeaders || !tool.isObject || (isTalkative && tool.mayAsk)) return false;
+function isPlainCall({ params, era, isTalkative }: Plain, tool: ToolShape): boolean {
+  if (tool.hasHeaders || !tool.isObject || (era === 'modern' && tool.isTask)) return false;
+  // That a modern client cannot be asked may be an error with an HTTP status of its own.
+  if (tool.mayAsk && (isTalkative || era === 'modern')) return false;
   const { name, arguments: args, _meta: _checked, ...others } = params;
   return (
     typeof name === 'string' &&
@@ -271,11 +277,6 @@ function agentOf(info: unknown): string | undefined {
   return typeof name === 'string' && typeof version === 'string' && Object.keys(others).length === 0
     ? name
     : undefined;
-}
-
-/** MCP 2026-07-28 has no `execution` in a tool: it spoke of the tasks of 2025-11-25. */
-function withoutExecution({ execution: _gone, ...entry }: Record<string, unknown>): Record<string, unknown> {
-  return entry;
 }
 
 /** SEP-2106 §4.3: what is not an object is said as text, too, and older revisions know only objects. */

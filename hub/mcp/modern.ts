@@ -11,6 +11,7 @@ import {
 import { audienceKey, type ChangeNotices } from './changes.ts';
 import { capabilitiesOf, dispatch, type DispatchParts, serves } from './dispatch.ts';
 import type { GatewayView, Principal, Scope } from './gateway.ts';
+import { serveTasks, servesTasks, withTasks } from './tasks.ts';
 
 /** One HTTP request that has passed the guards, with its parsed body where it has one. */
 export interface Admitted {
@@ -82,7 +83,7 @@ export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: nu
 
 function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method: string): ViewServer {
   const view = parts.gateway.view(principal, scope);
-  const capabilities = capabilitiesOf(view, scope);
+  const capabilities = withTasks(capabilitiesOf(view, scope), parts.tasks);
   const mcp = new ViewServer(
     view,
     parts.serverInfo,
@@ -90,6 +91,9 @@ function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method:
   );
   // Not in the constructor: there, the SDK adds handlers of its own for whatever is declared.
   mcp.server.registerCapabilities(capabilities);
+  const { tasks, newRequestId, log } = parts;
+  if (tasks !== undefined && servesTasks(capabilities, method))
+    serveTasks(mcp.server, tasks, principal, () => ({ requestId: newRequestId(), log }));
   // Without a fallback the SDK answers an unknown method by itself, with the HTTP status that the revision asks for.
   if (serves(capabilities, method)) {
     const visitor = { principal, scope, era: 'modern', session: {} } as const;

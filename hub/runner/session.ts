@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
-import { type AskableCapabilities, type LogLevel, questionsOf } from '../questions.ts';
+import { type AskableCapabilities, type LogLevel, type Questions, questionsOf } from '../questions.ts';
 import { isObject, type Peer, type PeerRequest } from './peer.ts';
 import { notMcp } from './pipe.ts';
 
@@ -114,9 +114,10 @@ function modernExchange(peer: Peer, skill: string): Exchange {
     for (let rounds = 0; rounds < MAX_ROUNDS; rounds += 1) {
       const result = await peer.request({ ...order, params });
       if (result['resultType'] !== 'input_required') return ofModern(skill, result);
-      if (client === undefined) throw asksNobody(skill);
       const { inputRequests, requestState } = result;
-      const inputResponses = await client.ask(questionsOf(skill, inputRequests));
+      const questions = questionsOf(skill, inputRequests);
+      if (client === undefined) throw asksNobody(skill, questions);
+      const inputResponses = await client.ask(questions);
       params = { ...request.params, inputResponses, ...(requestState === undefined ? {} : { requestState }) };
     }
     throw notMcp(skill, `asked more than ${MAX_ROUNDS} times in one call`);
@@ -142,10 +143,13 @@ function legacyExchange(peer: Peer, declared: Readonly<Record<string, unknown>>)
   };
 }
 
-function asksNobody(skill: string): AppError {
+function asksNobody(skill: string, questions: Questions): AppError {
+  // Capabilities are named as the methods begin: elicitation, sampling, roots.
+  const needed = Object.values(questions).map(({ method }) => [method.split('/')[0], {}] as const);
+  const data = { requiredCapabilities: Object.fromEntries(needed) };
   return new AppError('skill-error', {
     detail: `${skill} asks the user for input, and nobody is there to be asked.`,
-    data: { rpc: { code: MISSING_CAPABILITY, message: 'The client offers no input.' } },
+    data: { rpc: { code: MISSING_CAPABILITY, message: 'The client offers no input.', data } },
   });
 }
 

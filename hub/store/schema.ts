@@ -76,6 +76,22 @@ export interface HubTables {
   namespace_signer: { namespace: string; signer: string; pinned_at: string };
   /** The key a registry was first seen with. */
   registry_pin: { url: string; key_json: string; pinned_at: string };
+  /** Calls that their clients come back for; times in milliseconds since 1970. */
+  task: {
+    id: string;
+    user: string;
+    client: string;
+    tool: string;
+    created_at: number;
+    updated_at: number;
+    ttl_ms: number;
+    expires_at: number;
+    /** Null while the call is being carried out. */
+    ending_json: string | null;
+    message: string | null;
+    /** Of the ending. */
+    bytes: number;
+  };
   audit: { seq: Generated<number>; record: string };
   audit_head: { seq: number; head: string };
 }

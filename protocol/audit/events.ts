@@ -13,6 +13,9 @@ const SKILL = { skill: name, version: text(256) };
 const shown = z.strictObject({ mode: z.enum(['all', 'profile', 'search']), profile: text(200).optional() });
 const DECIDED_ON = { approval: text(100), ...SKILL, digest, signer: text(2048) };
 
+/** Whose task it is, and the tool as the client called it. */
+const TASK = { user: text(200), client: text(200), tool: name };
+
 /** Everything that an audit log records. What a record holds must make sense to a person years later. */
 export const auditEventSchema = z.discriminatedUnion('event', [
   /** Written, and on disk, before anything happens. */
@@ -56,6 +59,11 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     bytes: z.int().nonnegative().optional(),
     detail: sentence.optional(),
   }),
+
+  /** Written before the client hears of the task; the call in it has records of its own. */
+  z.strictObject({ event: z.literal('task.created'), task: text(100), ...TASK }),
+  /** The client asked to stop; whether the call stopped in time, its own record says. */
+  z.strictObject({ event: z.literal('task.cancelled'), task: text(100), ...TASK }),
 
   z.strictObject({ event: z.literal('install.proposed'), ...DECIDED_ON }),
   z.strictObject({

@@ -15,6 +15,10 @@ function sentenceOf(record: AuditRecord): string {
       return `${record.name} on ${record.skill} ${ASKED[record.method] ?? 'asked something'}: ${record.question}`;
     case 'call.finished':
       return sentenceOfEnd(record);
+    case 'task.created':
+      return `${record.client} (${record.user}) was given a task for its call of ${record.tool}`;
+    case 'task.cancelled':
+      return `${record.client} (${record.user}) cancelled the task of its call of ${record.tool}`;
     case 'install.proposed':
       return `${record.skill} ${record.version}, signed by ${shortKeyIn(record.signer)}, waits for approval (${record.approval})`;
     case 'install.approved':

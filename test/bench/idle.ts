@@ -1,37 +1,50 @@
+import type { Bars } from './bars.ts';
 import type { BenchHub } from './bench-hub.ts';
-import { type BenchClient, legacyClient } from './mcp.ts';
+import { legacyClient } from './mcp.ts';
+import { residentKb } from './processes.ts';
 import { table } from './table.ts';
 
-const CLIENTS = 1600;
+const SESSIONS = 1600;
 /** Not counted: what these cost is mostly code and buffers that all share. */
 const FIRST = 400;
 const PER_TOKEN = 50;
+const SETTLE_MS = 1_000;
 
-/** What a connected client costs while it does nothing: a session each; stateless clients keep nothing. */
-export async function benchIdle(hub: BenchHub): Promise<void> {
-  const tokens = Array.from({ length: CLIENTS / PER_TOKEN }, (_, n) => {
-    return (hub.cli('clients', 'add', `idle-${n}`) as { token: string }).token;
-  });
-  const clients: BenchClient[] = [];
-  const connectUpTo = async (count: number) => {
-    while (clients.length < count)
-      clients.push(await legacyClient(hub.mcp, tokens[clients.length % tokens.length] ?? ''));
+/** What the hub holds while nobody asks anything, and what a session adds whose connection is closed. */
+export async function benchIdle(hub: BenchHub, bars: Bars): Promise<void> {
+  const idle = await settledKb(hub.pid);
+  const tokens: string[] = [];
+  let sessions = 0;
+  const openUpTo = async (count: number) => {
+    for (; sessions < count; sessions += 1) {
+      if (sessions % PER_TOKEN === 0) tokens.push(await hub.client(`idle-${sessions / PER_TOKEN}`));
+      (await legacyClient(hub.mcp, tokens.at(-1))).close();
+    }
   };
-  await connectUpTo(FIRST);
-  const before = await hub.residentKb();
-  await connectUpTo(CLIENTS);
-  const after = await hub.residentKb();
-  for (const client of clients) client.close();
+  await openUpTo(FIRST);
+  const before = await settledKb(hub.pid);
+  await openUpTo(SESSIONS);
+  const after = await settledKb(hub.pid);
+  const each = (after - before) / (SESSIONS - FIRST);
   table(
-    'Memory of the hub with idle clients (one open connection and session each)',
-    ['', 'MB', 'kB a client'],
+    'Memory of the hub while nobody asks anything',
+    ['', 'MB', 'kB a session'],
     [
-      [`with ${FIRST} clients (baseline)`, (before / 1024).toFixed(0), ''],
-      [
-        `with ${CLIENTS} clients`,
-        (after / 1024).toFixed(0),
-        ((after - before) / (CLIENTS - FIRST)).toFixed(1),
-      ],
+      ['nobody connected yet', mb(idle), ''],
+      [`${FIRST} sessions (baseline)`, mb(before), ''],
+      [`${SESSIONS} sessions`, mb(after), each.toFixed(1)],
     ],
   );
+  bars.atMost('an idle session', each, 15, ' kB');
+  bars.atMost('an idle hub', idle / 1024, 130, ' MB');
+}
+
+/** Memory once what was just done has come to an end. */
+export async function settledKb(pid: number): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  return residentKb(pid);
+}
+
+function mb(kb: number): string {
+  return (kb / 1024).toFixed(0);
 }

@@ -1,27 +1,46 @@
 import { cpus } from 'node:os';
+import { collectBars } from './bars.ts';
 import { startBenchHub } from './bench-hub.ts';
 import { benchCalls } from './calls.ts';
+import { benchChaos } from './chaos.ts';
 import { withEchoPackage } from './echo-package.ts';
 import { benchIdle } from './idle.ts';
 import { benchListing } from './listing.ts';
+import { withPeers } from './peers.ts';
+import { benchSoak } from './soak.ts';
 import { benchStarts } from './starts.ts';
+import { direct, hubTarget, rawProxy, type Target } from './targets.ts';
 import { benchToolSearch } from './tool-search.ts';
 
 // Each figure stands beside a baseline of the same run: machines differ, and this one may be shared.
 console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'processor'}\n`);
 benchToolSearch();
+// What is left then is ended as the process exits.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+const bars = collectBars();
 const hub = await startBenchHub();
 try {
-  hub.cli('publish', hub.echo);
-  hub.cli('install', 'local.bench/echo', '--yes');
-  const { token } = hub.cli('clients', 'add', 'bench') as { token: string };
-  // Before any load: what garbage leaves behind would hide what a client costs.
-  await benchIdle(hub);
+  await hub.install(hub.echo);
+  const token = await hub.client('bench');
+  // Before any load: what garbage leaves behind would hide what a session costs.
+  await benchIdle(hub, bars);
   await withEchoPackage(hub, async (echo) => {
-    await benchCalls(hub, token, echo);
-    await benchStarts(hub, echo);
+    const legacy = hubTarget(hub, token, '2025-11-25');
+    const own = [await direct(echo), await rawProxy(echo), legacy, hubTarget(hub, token, '2026-07-28')];
+    const compare = (peers: readonly Target[]) => benchCalls([...own, ...peers], bars);
+    try {
+      if (process.argv.includes('--peers')) await withPeers(echo, compare);
+      else await compare([]);
+    } finally {
+      for (const target of own) await target.stop();
+    }
+    await benchSoak(hub, legacy, bars);
+    await benchStarts(hub, echo, bars);
   });
-  await benchListing(hub, token);
+  await benchChaos(hub, token, bars);
+  // Last, for its many skills stay installed.
+  await benchListing(hub, token, bars);
 } finally {
   await hub.stop();
 }
+bars.print();

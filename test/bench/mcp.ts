@@ -1,72 +1,130 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { get } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
-import { createInterface } from 'node:readline';
 import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
 import type { EchoPackage } from './echo-package.ts';
-import { poster } from './load.ts';
+import { openWire } from './wire.ts';
 
 const MODERN = '2026-07-28';
 const LEGACY = '2025-11-25';
+const CLIENT_INFO = { name: 'bench', version: '1' };
 
 /** What every 2026-07-28 request carries. */
 const ENVELOPE = {
   'io.modelcontextprotocol/protocolVersion': MODERN,
-  'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1' },
+  'io.modelcontextprotocol/clientInfo': CLIENT_INFO,
   'io.modelcontextprotocol/clientCapabilities': {},
 };
 
-/** Sends requests and waits for their answers. */
+/** What is echoed; an answer that lacks it is a failure, and a benchmark of failures would look very fast. */
+export const MESSAGE = 'x'.repeat(100);
+
+/** Sends a request that was built beforehand, under an id of its own, and answers with the text that came back. */
+export type Send = () => Promise<string>;
+
+/** One client with a connection of its own; one request at a time. */
 export interface BenchClient {
-  call(tool: string, args: Record<string, unknown>): Promise<void>;
-  /** How many tools were listed. */
-  list(): Promise<number>;
+  prepare(method: string, params: Record<string, unknown>): Send;
   close(): void;
 }
 
+/** One call of an echo tool again and again, each answer checked. */
+export function echoing(client: BenchClient, tool: string): () => Promise<void> {
+  const send = client.prepare('tools/call', { name: tool, arguments: { message: MESSAGE } });
+  return async () => {
+    const text = await send();
+    if (!text.includes(MESSAGE)) throw new Error(`no echo: ${text.slice(0, 500)}`);
+  };
+}
+
 /** A client of the hub in the stateless era. */
-export function modernClient(mcp: string, token: string): BenchClient {
-  const http = poster(mcp, { authorization: `Bearer ${token}`, 'mcp-protocol-version': MODERN });
-  let id = 0;
-  const send = async (method: string, params: Record<string, unknown>, name?: string) => {
-    const body = { jsonrpc: '2.0', id: (id += 1), method, params: { ...params, _meta: ENVELOPE } };
-    const headers = { 'mcp-method': method, ...(name === undefined ? {} : { 'mcp-name': name }) };
-    return answerOf((await http.post(body, headers)).text);
-  };
+export async function modernClient(mcp: string, token: string): Promise<BenchClient> {
+  const wire = await openWire(mcp);
+  const common = `authorization: Bearer ${token}\r\nmcp-protocol-version: ${MODERN}\r\n`;
   return {
-    call: async (name, args) => void (await send('tools/call', { name, arguments: args }, name)),
-    list: async () => toolsIn(await send('tools/list', {})),
-    close: http.close,
+    prepare(method, params) {
+      const name = typeof params['name'] === 'string' ? `mcp-name: ${params['name']}\r\n` : '';
+      const headers = `${common}mcp-method: ${method}\r\n${name}`;
+      const body = numbered(method, { ...params, _meta: ENVELOPE });
+      return async () => (await wire.post(headers, body())).body;
+    },
+    close: wire.close,
   };
 }
 
-/** A client of the hub with a session. */
-export async function legacyClient(mcp: string, token: string): Promise<BenchClient> {
-  const http = poster(mcp, { authorization: `Bearer ${token}` });
-  const clientInfo = { name: 'bench', version: '1' };
-  const { sessionId } = await http.post({
-    jsonrpc: '2.0',
-    id: 0,
-    method: 'initialize',
-    params: { protocolVersion: LEGACY, capabilities: {}, clientInfo },
+/** A client with a session, of the hub, of a peer, or of something that keeps none and says so by giving no id. */
+export async function legacyClient(mcp: string, token?: string): Promise<BenchClient> {
+  const wire = await openWire(mcp);
+  let headers = token === undefined ? '' : `authorization: Bearer ${token}\r\n`;
+  const initialize = { protocolVersion: LEGACY, capabilities: {}, clientInfo: CLIENT_INFO };
+  const opened = await wire.post(headers, numbered('initialize', initialize)());
+  if (opened.status >= 300 || !opened.body.includes('"protocolVersion"'))
+    throw new Error(`${mcp} did not initialize: ${opened.status} ${opened.body.slice(0, 500)}`);
+  const session = /\nmcp-session-id: *(\S+)/.exec(opened.head)?.[1];
+  headers += `mcp-protocol-version: ${LEGACY}\r\n`;
+  if (session !== undefined) headers += `mcp-session-id: ${session}\r\n`;
+  await wire.post(headers, JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }));
+  return {
+    prepare(method, params) {
+      const body = numbered(method, params);
+      return async () => (await wire.post(headers, body())).body;
+    },
+    close: wire.close,
+  };
+}
+
+/** A client of the older HTTP+SSE transport: requests go one way, all answers come on one stream. */
+export async function sseClient(url: string): Promise<BenchClient> {
+  const request = get(url, { headers: { accept: 'text/event-stream' } });
+  const [stream] = (await once(request, 'response')) as [Readable];
+  const waiting = new Map<number, (text: string) => void>();
+  const endpoint = new Promise<string>((resolve) => {
+    let unfinished = '';
+    stream.on('data', (chunk: Buffer) => {
+      const events = (unfinished + chunk.toString('latin1')).split('\n\n');
+      unfinished = events.pop() ?? '';
+      for (const event of events) {
+        const data = /^data: *(.*)$/m.exec(event)?.[1] ?? '';
+        if (/^event: *endpoint$/m.test(event)) resolve(data.trim());
+        else if (data.startsWith('{')) settle(waiting, data);
+      }
+    });
   });
-  if (sessionId === undefined) throw new Error('the hub opened no session');
-  const headers = { 'mcp-session-id': sessionId, 'mcp-protocol-version': LEGACY };
-  await http.post({ jsonrpc: '2.0', method: 'notifications/initialized' }, headers);
-  let id = 0;
-  const send = async (method: string, params: Record<string, unknown>) => {
-    return answerOf((await http.post({ jsonrpc: '2.0', id: (id += 1), method, params }, headers)).text);
+  // A stream that is cut when the client closes it is no news.
+  stream.on('error', () => undefined);
+  request.on('error', () => undefined);
+  const wire = await openWire(new URL(await endpoint, url).href);
+  const send = (build: () => string, id: () => number) => async () => {
+    const body = build();
+    const answer = new Promise<string>((resolve) => waiting.set(id(), resolve));
+    await wire.post('', body);
+    return answer;
   };
+  const prepare: BenchClient['prepare'] = (method, params) => {
+    const body = numbered(method, params);
+    return send(body, () => body.last);
+  };
+  await prepare('initialize', { protocolVersion: LEGACY, capabilities: {}, clientInfo: CLIENT_INFO })();
+  await wire.post('', JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }));
   return {
-    call: async (name, args) => void (await send('tools/call', { name, arguments: args })),
-    list: async () => toolsIn(await send('tools/list', {})),
-    close: http.close,
+    prepare,
+    close() {
+      wire.close();
+      request.destroy();
+    },
   };
 }
 
-/** The skill by itself over its pipes: what everything else is compared with. */
-export function directClient(command: readonly string[], cwd: string): BenchClient {
-  const [program = '', ...args] = command;
-  const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'ignore'] });
+/**
+ * The skill by itself over its pipes, with any number of requests at once: what everything else is compared with.
+ * Settles with the answer to `initialize`.
+ */
+export async function directClient(echo: EchoPackage): Promise<BenchClient> {
+  const child = spawn(process.execPath, [echo.entry], {
+    cwd: echo.folder,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
   return pipeClient(child.stdin, child.stdout, () => child.kill('SIGKILL'));
 }
 
@@ -83,39 +141,50 @@ export async function sandboxedClient(driver: SandboxDriver, echo: EchoPackage):
     network: [],
     limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 64 },
   });
-  return pipeClient(child.stdin, child.stdout, () => void child.kill());
+  return pipeClient(child.stdin, child.stdout, () => child.kill());
 }
 
-function pipeClient(input: Writable, output: Readable, close: () => void): BenchClient {
+async function pipeClient(input: Writable, output: Readable, close: () => unknown): Promise<BenchClient> {
   const waiting = new Map<number, (text: string) => void>();
-  createInterface({ input: output }).on('line', (line) => {
-    const { id } = JSON.parse(line) as { id?: number };
-    if (id === undefined) return;
-    waiting.get(id)?.(line);
-    waiting.delete(id);
+  let unfinished = '';
+  output.on('data', (chunk: Buffer) => {
+    const lines = (unfinished + chunk.toString('latin1')).split('\n');
+    unfinished = lines.pop() ?? '';
+    for (const line of lines) settle(waiting, line);
   });
-  let last = 0;
-  const send = async (method: string, params: Record<string, unknown>) => {
-    const id = (last += 1);
-    const answer = new Promise<string>((resolve) => waiting.set(id, resolve));
-    input.write(
-      `${JSON.stringify({ jsonrpc: '2.0', id, method, params: { ...params, _meta: ENVELOPE } })}\n`,
-    );
-    return answerOf(await answer);
+  const prepare: BenchClient['prepare'] = (method, params) => {
+    const body = numbered(method, params);
+    return () => {
+      const text = body();
+      const answer = new Promise<string>((resolve) => waiting.set(body.last, resolve));
+      input.write(`${text}\n`);
+      return answer;
+    };
   };
-  return {
-    call: async (name, given) => void (await send('tools/call', { name, arguments: given })),
-    list: async () => toolsIn(await send('tools/list', {})),
-    close,
-  };
+  await prepare('initialize', { protocolVersion: LEGACY, capabilities: {}, clientInfo: CLIENT_INFO })();
+  input.write(`${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })}\n`);
+  return { prepare, close: () => void close() };
 }
 
-/** The answer itself, unless it is a failure: a benchmark of refusals would look very fast. */
-function answerOf(text: string): string {
-  if (text.includes('"error":{') || text.includes('"isError":true')) throw new Error(text.slice(0, 500));
-  return text;
+/** Ids have one width, so that a body keeps its length. */
+const FIRST_ID = 100_000_000;
+let lastId = FIRST_ID;
+
+/** A request as text, with a new id each time; `last` is the one that was given last. */
+function numbered(method: string, params: Record<string, unknown>): (() => string) & { last: number } {
+  const rest = `,"method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
+  const build = () => {
+    lastId += 1;
+    build.last = lastId;
+    return `{"jsonrpc":"2.0","id":${lastId}${rest}`;
+  };
+  build.last = 0;
+  return build;
 }
 
-function toolsIn(answer: string): number {
-  return answer.split('"inputSchema"').length - 1;
+/** Hands an answer to whoever waits for it; reading the whole of it would cost more than it tells. */
+function settle(waiting: Map<number, (text: string) => void>, text: string): void {
+  const id = Number(/"id":(\d{9})\b/.exec(text)?.[1]);
+  waiting.get(id)?.(text);
+  waiting.delete(id);
 }

@@ -210,6 +210,14 @@ const EVENTS: readonly [AuditEvent, string][] = [
     { event: 'registry.pinned', registry: 'http://127.0.0.1:4751', keyId: 'abc=' },
     'The hub trusts the registry http://127.0.0.1:4751 from now on, by its key abc=',
   ],
+  [
+    { event: 'task.created', task: 'task_1', user: 'owner', client: 'agent', tool: 'files__index' },
+    'agent (owner) was given a task for its call of files__index',
+  ],
+  [
+    { event: 'task.cancelled', task: 'task_1', user: 'owner', client: 'agent', tool: 'files__index' },
+    'agent (owner) cancelled the task of its call of files__index',
+  ],
 ];
 
 const { privateKey } = generateKeyPairSync('ed25519');

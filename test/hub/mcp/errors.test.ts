@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { protocolError, textForAgents, toolFailure } from '../../../hub/mcp/errors.ts';
+import { missingCapability, protocolError, textForAgents, toolFailure } from '../../../hub/mcp/errors.ts';
 import { AppError, type ErrorCode } from '../../../protocol/errors.ts';
 import { logLines } from '../../support/log-lines.ts';
 import { verifies } from '../../support/verifies.ts';
@@ -58,6 +58,24 @@ describe('a failed request of another kind', () => {
       });
       expect(protocolError(error, place()).code).toBe(code);
     }
+  });
+
+  it('names a resource that is not there', () => {
+    const error = new AppError('resource-not-found', { detail: 'No.', data: { uri: 'test://x' } });
+    expect(protocolError(error, place()).data).toMatchObject({ uri: 'test://x' });
+  });
+
+  it('for want of a capability names what the client should declare, and nothing else of the skill', () => {
+    const of = (code: number, data: unknown) =>
+      missingCapability(new AppError('skill-error', { detail: 'No.', data: { rpc: { code, data } } }));
+    const asked = { sampling: { secret: 1 }, 'dev.secret/other': {} };
+    expect(of(-32021, { requiredCapabilities: asked })).toMatchObject({
+      code: -32021,
+      data: { requiredCapabilities: { sampling: {} } },
+    });
+    for (const data of [undefined, null, 'x', { requiredCapabilities: null }])
+      expect(of(-32021, data)).toMatchObject({ code: -32021, data: { requiredCapabilities: {} } });
+    expect(of(-32602, { requiredCapabilities: asked })).toBeUndefined();
   });
 
   it('that nobody expected tells an id and nothing else, and is logged whole', verifies('mcp.errors'), () => {

@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../../hub/clock.ts';
 import { createMcpEndpoint, type EndpointLimits } from '../../../hub/mcp/endpoint.ts';
 import type { Gateway, GatewayView, Principal, Scope } from '../../../hub/mcp/gateway.ts';
+import type { Tasks } from '../../../hub/tasks/tasks.ts';
 import type { RunnableSkill } from '../../../hub/runner/runner.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import type { Surface } from '../../../protocol/surface.ts';
@@ -41,12 +42,14 @@ export async function endpointRig(
     request: fails,
     fixtures = { modern: 'modern', legacy: 'legacy' },
     fastLane = process.env['BERTH_TEST_FAST_LANE'] !== 'off',
+    tasks,
   }: {
     clock?: Clock;
     limits?: Partial<EndpointLimits>;
     request?: Gateway['request'];
     fixtures?: { modern: Fixture; legacy: Fixture };
     fastLane?: boolean;
+    tasks?: Tasks;
   } = {},
 ) {
   const { runner, said, log, lines } = runnerRig();
@@ -73,6 +76,7 @@ export async function endpointRig(
   let ownHosts: string[] = [];
   const endpoint = createMcpEndpoint({
     gateway,
+    ...(tasks === undefined ? {} : { tasks }),
     authenticate(token) {
       if (token === 'expired')
         throw new AppError('token-expired', { detail: 'This token expired yesterday.' });

@@ -1,6 +1,9 @@
 // A skill of MCP 2025-11-25 written by hand, without an SDK, that does what its argument says.
-//   none | crash-at-start | garbage-at-start | silent-at-start | wrong-revision | deaf | stubborn | storm
+//   none | crash-at-start | garbage-at-start | silent-at-start | silent-while <file> | wrong-revision | deaf
+//   | stubborn | storm
 // and, whatever the argument, what its tools say.
+import { spawn } from 'node:child_process';
+import { existsSync, watch, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const [how = 'none', ...rest] = process.argv.slice(2);
@@ -16,6 +19,10 @@ const TOOLS = [
   'exotic',
   'secret',
   'ignore-cancel',
+  'slow',
+  'until',
+  'fork',
+  'eat',
 ];
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
@@ -31,8 +38,12 @@ if (how === 'stubborn') {
   process.on('SIGTERM', () => undefined);
   setInterval(() => undefined, 1_000);
 }
-if (how !== 'silent-at-start') serve();
-else setInterval(() => undefined, 1_000);
+const silent = how === 'silent-at-start' || (how === 'silent-while' && existsSync(rest[0]));
+if (!silent) serve();
+else {
+  if (how === 'silent-while') writeFileSync(`${rest[0]}.seen`, '');
+  setInterval(() => undefined, 1_000);
+}
 
 function serve() {
   const lines = createInterface({ input: process.stdin });
@@ -64,7 +75,7 @@ function serve() {
         if (how === 'deaf') lines.pause();
         break;
       case 'tools/call':
-        act(id, params.name);
+        act(id, params.name, params.arguments ?? {});
         break;
       default:
         send({ id, error: { code: -32601, message: `no ${method}` } });
@@ -72,10 +83,32 @@ function serve() {
   });
 }
 
-function act(id, tool) {
+function act(id, tool, { path }) {
   switch (tool) {
     case 'ok':
       return send({ id, result: text(`ok from ${process.pid}`) });
+    case 'slow':
+      return void setTimeout(() => send({ id, result: text('at last') }), 300);
+    case 'until': {
+      // Answers once somebody has made the file; that it waits shows by another file.
+      const watcher = watch('/workspace', () => {
+        if (!existsSync(path)) return;
+        watcher.close();
+        send({ id, result: text('it is there') });
+      });
+      return writeFileSync(`${path}.waiting-${id}`, '');
+    }
+    case 'fork':
+      return void setInterval(() => {
+        const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1_000)'], {
+          stdio: 'ignore',
+        });
+        child.on('error', () => undefined);
+      }, 1);
+    case 'eat': {
+      const eaten = [];
+      for (;;) eaten.push(Buffer.alloc(8 * 1024 * 1024, 1));
+    }
     case 'hang':
     case 'ignore-cancel':
       process.stderr.write('event:hanging\n');

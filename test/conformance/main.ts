@@ -1,0 +1,89 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newHome, removeHome, startBerth, type Berth } from '../support/berth.ts';
+import { openFront } from './front.ts';
+import { hireReferee, type Referee, type ScenarioResult } from './referee.ts';
+import { expectedFailures, verdictOn } from './verdict.ts';
+
+const MODERN = 'local.modern/conformance';
+const LEGACY = 'local.legacy/conformance';
+const SKILLS_SCENARIOS = [
+  'sep-2640-skills-directory',
+  'sep-2640-skills-enumeration',
+  'sep-2640-skills-manifest',
+];
+
+process.exitCode = (await conforms()) ? 0 : 1;
+
+/** Runs the whole suite against the fixture behind a hub; tells of each set in a line, and of each fault. */
+async function conforms(): Promise<boolean> {
+  const expected = expectedFailures(
+    await readFile(join(import.meta.dirname, 'expected-failures.yml'), 'utf8'),
+  );
+  const referee = await hireReferee();
+  const front = await openFront();
+  const home = await newHome();
+  const origin = `http://localhost:${front.port}`;
+  const berth = await startBerth(home, { env: { BERTH_HUB_ORIGINS: origin } });
+  try {
+    await install(berth, MODERN, '2026-07-28');
+    await install(berth, LEGACY, '2025-11-25');
+    const { token } = await berth.ok('clients', 'add', 'referee');
+    front.leadTo({ url: berth.urls.hub, token: String(token) });
+    const verdicts = [];
+    for (const [name, results] of await allSets(referee, (skill) => `${origin}/s/${skill}/mcp`)) {
+      const verdict = verdictOn(name, results, expected);
+      say(verdict.summary);
+      for (const fault of verdict.faults) say(`  fails  ${fault}`);
+      for (const warning of verdict.warnings) say(`  warns  ${warning}`);
+      verdicts.push(verdict);
+    }
+    return verdicts.every(({ faults }) => faults.length === 0);
+  } finally {
+    await berth.stop();
+    await front.close();
+    await removeHome(home);
+  }
+}
+
+/** Every set with what was found, in the order in which they are told. */
+async function allSets(
+  { judge }: Referee,
+  urlOf: (skill: string) => string,
+): Promise<[name: string, results: ScenarioResult[]][]> {
+  const previous = await judge('conformance-previous', urlOf(LEGACY), ['--spec-version', '2025-11-25']);
+  const legacy = await judge('conformance', urlOf(LEGACY), ['--requirements', '2025-11-25']);
+  // Runs the scenarios of the tasks extension as well, only without counting them.
+  const modern = await judge('conformance', urlOf(MODERN), ['--requirements', '2026-07-28']);
+  const skills = [];
+  for (const scenario of SKILLS_SCENARIOS)
+    skills.push(...(await judge('conformance', urlOf(MODERN), ['--scenario', scenario])));
+  const isTasks = ({ scenario }: ScenarioResult) => scenario.startsWith('tasks-');
+  return [
+    ['0.1.16, 2025-11-25', previous],
+    ['2025-11-25', legacy],
+    ['2026-07-28', modern.filter((result) => !isTasks(result))],
+    ['tasks extension', modern.filter(isTasks)],
+    ['skills extension', skills],
+  ];
+}
+
+/** Publishes the fixture under a name and an era, and installs it with every tool allowed. */
+async function install(berth: Berth, name: string, protocol: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'berth-conformance-'));
+  try {
+    await cp(join(import.meta.dirname, 'skill'), folder, { recursive: true });
+    const path = join(folder, 'skill.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8')) as { runtime: object };
+    await writeFile(path, JSON.stringify({ ...manifest, name, runtime: { ...manifest.runtime, protocol } }));
+    await berth.ok('publish', folder);
+    await berth.ok('install', name, '--yes', '--allow-tool', '*');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
