@@ -115,6 +115,7 @@ const ACTIONS = {
   tool: 'tool:call',
   prompt: 'prompt:get',
   resource: 'resource:read',
+  subscription: 'resource:subscribe',
   completion: 'complete',
 } as const;
 

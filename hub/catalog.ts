@@ -13,7 +13,7 @@ const MAX_EXPOSED_NAME = 64;
 /** What a request is aimed at, with the params as the skill knows them. */
 export interface Target {
   skill: InstalledSkill;
-  what: 'tool' | 'prompt' | 'resource' | 'completion';
+  what: 'tool' | 'prompt' | 'resource' | 'subscription' | 'completion';
   /** The name or URI as the skill knows it. */
   name: string;
   /** Set for tools. */
@@ -77,6 +77,16 @@ export function buildCatalog(skills: readonly InstalledSkill[]): Catalog {
             });
           }
           return { skill, what: 'resource', name: uri, tool: undefined, params };
+        }
+        case 'resources/subscribe': {
+          const uri = String(params['uri']);
+          const skill = resources.get(uri) ?? templates.find((template) => template.matches(uri))?.skill;
+          if (skill?.surface.capabilities.resourcesSubscribe === true)
+            return { skill, what: 'subscription', name: uri, tool: undefined, params };
+          throw new AppError('resource-not-found', {
+            detail: `No resource that tells of its changes has the URI ${quoted(uri)}.`,
+            data: { uri },
+          });
         }
         case 'completion/complete': {
           const ref = (params['ref'] ?? {}) as Record<string, unknown>;
@@ -218,6 +228,9 @@ function expose(
       ),
       logging: skills.some((skill) => isServing(skill) && skill.surface.capabilities.logging === true),
       asking,
+      subscribable: skills.some(
+        (skill) => isServing(skill) && skill.surface.capabilities.resourcesSubscribe === true,
+      ),
     },
     tools,
     prompts,

@@ -99,6 +99,14 @@ export function exposingGateway(parts: ExposureParts): Gateway {
       }
     },
 
+    async subscribe(principal, scope, uri, updated) {
+      const profile = profileOf(principal);
+      const request = { method: 'resources/subscribe', params: { uri } } as const;
+      if (profile !== undefined && !leadsInto(whole, profile, scope, request.method, request.params))
+        throw notThere(request);
+      return whole.subscribe(principal, scope, uri, updated);
+    },
+
     onChange(listener) {
       const stops = [whole.onChange(listener), clients.onExposure(listener), profiles.onChange(listener)];
       return () => {
@@ -173,7 +181,7 @@ async function mendable(call: Promise<Record<string, unknown>>): Promise<Record<
 }
 
 /** The same fault, word for word, as for what does not exist. */
-function notThere({ method, params }: GatewayRequest): AppError {
+function notThere({ method, params }: Pick<GatewayRequest, 'method' | 'params'>): AppError {
   const ref = (params['ref'] ?? {}) as Record<string, unknown>;
   const quoted = (value: unknown): string => JSON.stringify(String(value).slice(0, 200));
   switch (method) {
@@ -182,6 +190,7 @@ function notThere({ method, params }: GatewayRequest): AppError {
     case 'prompts/get':
       return new AppError('prompt-not-found', { detail: `No prompt is named ${quoted(params['name'])}.` });
     case 'resources/read':
+    case 'resources/subscribe':
       return new AppError('resource-not-found', {
         detail: `No resource has the URI ${quoted(params['uri'])}.`,
       });

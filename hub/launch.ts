@@ -28,9 +28,20 @@ interface LaunchParts {
   paths: HubPaths;
 }
 
-/** Sends requests to skills: to a sandboxed process, or to the package itself where there is nothing to run. */
+/**
+ * Sends requests to skills: to a sandboxed process, or to the package itself where there is nothing to run. `release`
+ * ends a subscription that was begun by such a request.
+ */
 export function launcher(parts: LaunchParts) {
-  return async function perform(
+  const release = (skill: InstalledSkill, user: string, uri: string) =>
+    parts.runner.request(runnable(parts, skill), user, {
+      method: 'resources/unsubscribe',
+      params: { uri },
+      signal: new AbortController().signal,
+    });
+  return { perform, release };
+
+  async function perform(
     skill: InstalledSkill,
     user: string,
     request: GatewayRequest,
@@ -46,7 +57,7 @@ export function launcher(parts: LaunchParts) {
       );
     }
     return parts.runner.request(runnable(parts, skill), user, request);
-  };
+  }
 }
 
 /** An installed skill as the runner takes it: the plan is made at each start, after the files were checked. */

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AppError } from '../protocol/errors.ts';
 import { openDatabase } from '../protocol/node/database.ts';
 import { createApp, listen, LOOPBACK_NAMES } from '../protocol/node/http-server.ts';
 import { readOrCreateKey } from '../protocol/node/keys.ts';
@@ -15,7 +16,7 @@ import { exposingGateway } from './exposure.ts';
 import { createGateway } from './gateway.ts';
 import { mcpFirst, mountHub } from './http.ts';
 import type { InstallParts } from './install.ts';
-import { openInstalledSkills } from './installed.ts';
+import { type InstalledSkill, openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
 import { clientAccess } from './oauth/client-access.ts';
@@ -26,6 +27,7 @@ import { answersPolicy } from './policy/answers.ts';
 import { quarantine } from './quarantine.ts';
 import { recordStart, sweepLeftovers } from './recovery.ts';
 import { registryClient } from './registry-client.ts';
+import { createSubscriptions } from './subscriptions.ts';
 import { createRunner } from './runner/supervisor.ts';
 import { createBwrapDriver } from './sandbox/bwrap.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
@@ -92,8 +94,15 @@ export async function startHub(
     log,
     limits: config.runner,
     events: {
-      started: (event) => noted(audit.append({ event: 'skill.started', ...event })),
-      stopped: (event) => noted(audit.append({ event: 'skill.stopped', ...event })),
+      started(event) {
+        noted(audit.append({ event: 'skill.started', ...event }));
+        subscriptions.started(event.skill, event.user);
+      },
+      resourceUpdated: (resource) => subscriptions.updated(resource),
+      stopped(event) {
+        noted(audit.append({ event: 'skill.stopped', ...event }));
+        subscriptions.ended(event.skill, event.user);
+      },
       surfaceChanged: ({ skill, version: of, differences }) =>
         noted(quarantine(installParts, skill, of, differences)),
     },
@@ -110,13 +119,30 @@ export async function startHub(
     paths,
     clock,
   };
+  const launch = launcher({ runner, driver, secrets, paths, audit, environment });
+  const serving = (name: string): InstalledSkill => {
+    const skill = installed.get(name);
+    if (skill !== undefined && skill.quarantine === undefined && skill.blocked === undefined) return skill;
+    throw new AppError('not-installed', { detail: `${name} does not serve any more.` });
+  };
+  const subscriptions = createSubscriptions({
+    renew: async ({ skill, user, uri }) =>
+      launch.perform(serving(skill), user, {
+        method: 'resources/subscribe',
+        params: { uri },
+        signal: new AbortController().signal,
+      }),
+    release: async ({ skill, user, uri }) => launch.release(serving(skill), user, uri),
+    log,
+  });
   let ownHosts: readonly string[] = [];
   const whole = createGateway({
     installed,
     argumentChecks: argumentChecks(),
     policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
     audit,
-    perform: launcher({ runner, driver, secrets, paths, audit, environment }),
+    perform: launch.perform,
+    subscriptions,
     secretsOf: (skill) => secrets.of(skill),
     clock,
     ownHosts: () => ownHosts,

@@ -17,7 +17,7 @@ export interface Principal {
 /** What a policy is asked: may this principal do this with this skill, now? */
 export interface PolicyRequest {
   principal: Principal;
-  action: 'tool:call' | 'prompt:get' | 'resource:read' | 'complete';
+  action: 'tool:call' | 'prompt:get' | 'resource:read' | 'resource:subscribe' | 'complete';
   skill: { name: string; version: string };
   /** The tool or prompt by its name in the skill, the resource by its URI. */
   target: string;

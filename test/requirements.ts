@@ -331,6 +331,8 @@ export const REQUIREMENTS = {
     'A call that waits for input goes on once, only for its own principal and request, and only in time.',
   'mcp.asks-labelled':
     'A question of a skill names the skill, asks for no secret, and leads to no address of the hub.',
+  'mcp.subscriptions':
+    'Who asked to hear of a resource hears of its changes, in every pair of eras, and the skill is asked once.',
   'mcp.logging': 'Log messages of a skill reach only who asked for them, from the level asked for.',
   'cli.client-entries':
     'The printed settings of each client are in its own form, with a token only where it needs one.',

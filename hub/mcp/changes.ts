@@ -104,6 +104,7 @@ function viewOrNothing(gateway: Gateway, principal: Principal, scope: Scope, log
       skills: [],
       completions: false,
       logging: false,
+      subscribable: false,
       asking: new Set(),
     };
   }

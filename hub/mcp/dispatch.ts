@@ -37,7 +37,14 @@ export interface Visitor {
   scope: Scope;
   era: 'modern' | 'legacy';
   /** What a session of the older revisions remembers. */
-  session: { logLevel?: LogLevel };
+  session: SessionState;
+}
+
+/** What a session keeps between its requests. */
+export interface SessionState {
+  logLevel?: LogLevel;
+  /** By URI, the way to stop listening. */
+  subscriptions: Map<string, () => void>;
 }
 
 export interface DispatchParts {
@@ -104,6 +111,11 @@ const REQUESTS = {
 
 const levelSchema = z.enum(LOG_LEVELS);
 
+/** Resources that one session, or one stream, may listen to. */
+export const MAX_SUBSCRIPTIONS = 256;
+const SUBSCRIPTIONS = { 'resources/subscribe': true, 'resources/unsubscribe': true } as const;
+const subscriptionParams = z.object({ uri });
+
 const listParams = z.object({ cursor: z.string().optional() }).optional();
 
 /**
@@ -116,7 +128,7 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
     ...(all || view.tools.length > 0 ? { tools: { listChanged: true } } : {}),
     ...(all || view.prompts.length > 0 ? { prompts: { listChanged: true } } : {}),
     ...(all || view.resources.length + view.resourceTemplates.length > 0
-      ? { resources: { listChanged: true } }
+      ? { resources: { listChanged: true, ...(all || view.subscribable ? { subscribe: true } : {}) } }
       : {}),
     ...(view.completions ? { completions: {} } : {}),
     ...(all || view.skills.length > 0 ? SKILLS_CAPABILITY : {}),
@@ -127,6 +139,7 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
 /** Whether a door with these capabilities knows the method. */
 export function serves(capabilities: ServerCapabilities, method: string): boolean {
   if (isSkillsMethod(method)) return offersSkills(capabilities);
+  if (isSubscription(method)) return capabilities.resources?.subscribe === true;
   const known = isListMethod(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
   return known !== undefined && capabilities[known.capability] !== undefined;
 }
@@ -151,6 +164,8 @@ export async function dispatch(
   try {
     if (isListMethod(method))
       return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (visitor.era === 'legacy' && isSubscription(method))
+      return await subscribed(gateway, visitor, server, method, params);
     if (isSkillsMethod(method)) {
       const view = gateway.view(visitor.principal, visitor.scope);
       return cacheable(visitor, skillsAnswer(view, method, params), listTtlMs);
@@ -179,6 +194,32 @@ export async function dispatch(
     if (method === 'tools/call') return toolFailure(error, place);
     throw protocolError(error, place);
   }
+}
+
+/** Up to 2025-11-25 a session subscribes by requests and hears on the stream that it has open. */
+async function subscribed(
+  gateway: Gateway,
+  { principal, scope, session: { subscriptions } }: Visitor,
+  server: Server,
+  method: keyof typeof SUBSCRIPTIONS,
+  params: unknown,
+): Promise<Result> {
+  const { uri: about } = parsed(subscriptionParams, params);
+  if (method === 'resources/unsubscribe') {
+    subscriptions.get(about)?.();
+    subscriptions.delete(about);
+    return {};
+  }
+  if (subscriptions.has(about)) return {};
+  if (subscriptions.size >= MAX_SUBSCRIPTIONS)
+    throw invalidParams('This session has too many subscriptions.');
+  const stop = await gateway.subscribe(principal, scope, about, () => {
+    const notification = { method: 'notifications/resources/updated', params: { uri: about } };
+    // Whoever has gone away needs nothing any more.
+    server.notification(notification).catch(() => undefined);
+  });
+  subscriptions.set(about, stop);
+  return {};
 }
 
 function list(
@@ -365,6 +406,10 @@ function parsed<Schema extends z.ZodType>(schema: Schema, params: unknown): z.ou
 
 function invalidParams(message: string): ProtocolError {
   return new ProtocolError(ProtocolErrorCode.InvalidParams, message.slice(0, 500));
+}
+
+function isSubscription(method: string): method is keyof typeof SUBSCRIPTIONS {
+  return Object.hasOwn(SUBSCRIPTIONS, method);
 }
 
 /** Whether a method lists things. */

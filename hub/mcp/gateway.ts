@@ -18,6 +18,12 @@ export interface Gateway {
    *   tool result, or as a JSON-RPC error where the method has no such form.
    */
   request(principal: Principal, scope: Scope, request: GatewayRequest): Promise<Record<string, unknown>>;
+  /**
+   * Tells whenever a resource changes, until the returned function is called. The subscription is a request like any
+   * other: decided, and on record.
+   * @throws AppError as `request` does.
+   */
+  subscribe(principal: Principal, scope: Scope, uri: string, updated: () => void): Promise<() => void>;
   /** Tells when the view of some principal may have changed; answers with the way to stop listening. */
   onChange(listener: () => void): () => void;
 }
@@ -37,12 +43,14 @@ export interface GatewayView {
   completions: boolean;
   /** Whether any skill in view has log messages to send. */
   logging: boolean;
+  /** Whether any skill in view tells of changes of its resources. */
+  subscribable: boolean;
   /** Names of the tools whose skills may turn to the client during a call. */
   asking: ReadonlySet<string>;
 }
 
 export interface GatewayRequest {
-  method: 'tools/call' | 'resources/read' | 'prompts/get' | 'completion/complete';
+  method: 'tools/call' | 'resources/read' | 'resources/subscribe' | 'prompts/get' | 'completion/complete';
   /** The request's params as the client sent them, `_meta` included. */
   params: Record<string, unknown>;
   /** Aborts when the client cancels or goes away. */

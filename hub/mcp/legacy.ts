@@ -76,7 +76,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     // Not in the constructor: there, the SDK adds handlers of its own for whatever is declared.
     const capabilities = capabilitiesOf(view, scope);
     server.registerCapabilities(capabilities);
-    const visitor: Visitor = { principal, scope, era: 'legacy', session: {} };
+    const visitor: Visitor = { principal, scope, era: 'legacy', session: { subscriptions: new Map() } };
     if (capabilities.logging !== undefined) {
       // Over the SDK's own, which keeps the level to itself.
       server.setRequestHandler('logging/setLevel', ({ params }) => {
@@ -115,6 +115,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     server.onclose = () => {
       session.stopTimer();
       for (const call of session.inFlight.values()) call.abort();
+      for (const stop of visitor.session.subscriptions.values()) stop();
       session.stopListening();
       if (transport.sessionId !== undefined) sessions.delete(transport.sessionId);
     };

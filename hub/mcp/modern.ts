@@ -11,6 +11,7 @@ import {
 import { audienceKey, type ChangeNotices } from './changes.ts';
 import { capabilitiesOf, dispatch, type DispatchParts, serves } from './dispatch.ts';
 import type { GatewayView, Principal, Scope } from './gateway.ts';
+import { type WatchedResources, watchedResources } from './watched.ts';
 import { serveTasks, servesTasks, withTasks } from './tasks.ts';
 
 /** One HTTP request that has passed the guards, with its parsed body where it has one. */
@@ -39,6 +40,7 @@ interface Handler {
   client: string;
   mcp: McpHttpHandler;
   serve: ReturnType<typeof toNodeHandler>;
+  watched: WatchedResources;
 }
 
 /**
@@ -52,17 +54,18 @@ export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: nu
     const key = audienceKey(principal, scope);
     const known = handlers.get(key);
     if (known !== undefined) return known;
+    const watched = watchedResources(parts.gateway, principal, scope);
     const mcp = createMcpHandler(
       // The SDK has checked by now that this header says what the body says.
       ({ requestInfo }) => serverFor(parts, principal, scope, requestInfo?.headers.get('mcp-method') ?? ''),
       {
         legacy: 'reject',
-        bus: busFor(parts.notices, principal, scope),
+        bus: busFor(parts.notices, watched, principal, scope),
         maxSubscriptions: parts.subscriptionsPerClient,
         onerror: (error) => parts.log.debug({ err: error }, 'MCP request refused'),
       },
     );
-    const handler = { client: principal.client, mcp, serve: toNodeHandler(mcp) };
+    const handler = { client: principal.client, mcp, serve: toNodeHandler(mcp), watched };
     handlers.set(key, handler);
     return handler;
   }
@@ -74,8 +77,13 @@ export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: nu
   }
 
   return {
-    serve: ({ principal, scope, request, response, body }) =>
-      handlerFor(principal, scope).serve(request as NodeIncomingMessageLike, response, body),
+    async serve({ principal, scope, request, response, body }) {
+      const handler = handlerFor(principal, scope);
+      const release = await handler.watched.hold(body);
+      response.once('close', release);
+      if (response.destroyed) return release();
+      await handler.serve(request as NodeIncomingMessageLike, response, body);
+    },
     end: (client) => closeWhere((handler) => handler.client === client),
     close: () => closeWhere(() => true),
   };
@@ -96,7 +104,12 @@ function serverFor(parts: DoorParts, principal: Principal, scope: Scope, method:
     serveTasks(mcp.server, tasks, principal, () => ({ requestId: newRequestId(), log }));
   // Without a fallback the SDK answers an unknown method by itself, with the HTTP status that the revision asks for.
   if (serves(capabilities, method)) {
-    const visitor = { principal, scope, era: 'modern', session: {} } as const;
+    const visitor = {
+      principal,
+      scope,
+      era: 'modern',
+      session: { subscriptions: new Map<string, () => void>() },
+    } as const;
     mcp.server.fallbackRequestHandler = (request, context) =>
       dispatch(parts, visitor, mcp.server, request, context);
   }
@@ -118,11 +131,23 @@ class ViewServer extends McpServer {
   }
 }
 
-/** The SDK's event bus, fed by the view of one principal at one door. */
-function busFor(notices: ChangeNotices, principal: Principal, scope: Scope): ServerEventBus {
+/** The SDK's event bus, fed by the view of one principal at one door and by the resources that it watches there. */
+function busFor(
+  notices: ChangeNotices,
+  watched: WatchedResources,
+  principal: Principal,
+  scope: Scope,
+): ServerEventBus {
   return {
     publish: () => undefined,
-    subscribe: (listener) =>
-      notices.listen(principal, scope, (kind) => listener({ kind: `${kind}_list_changed` })),
+    subscribe(listener) {
+      const stops = [
+        notices.listen(principal, scope, (kind) => listener({ kind: `${kind}_list_changed` })),
+        watched.listen(listener),
+      ];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
   };
 }

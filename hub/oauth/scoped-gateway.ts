@@ -73,6 +73,10 @@ export function scopedGateway({ gateway, installed, scopes: map }: ScopedGateway
       refuseUncovered(principal, scope, request);
       return gateway.request(unscoped(principal), scope, request);
     },
+    async subscribe(principal, scope, uri, updated) {
+      refuseUncovered(principal, scope, { method: 'resources/subscribe', params: { uri } });
+      return gateway.subscribe(unscoped(principal), scope, uri, updated);
+    },
     onChange: (listener) => gateway.onChange(listener),
     refuseUncovered,
   };

@@ -81,6 +81,8 @@ export function startChild(
   let stopTimer = (): void => undefined;
   let checking: Promise<void> | undefined;
   let checkAgain = false;
+  /** Resources that somebody wants to hear of: it is not idle while there are any. */
+  const watched = new Set<unknown>();
   /** Where calls take turns: when the last one is done. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -95,7 +97,12 @@ export function startChild(
     const connection = await connect(
       parts,
       { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
-      { spawned: (id) => (pid = id), listChanged: recheck, ending: () => (state = 'stopping') },
+      {
+        spawned: (id) => (pid = id),
+        listChanged: recheck,
+        resourceUpdated: (uri) => events.resourceUpdated({ skill: skill.name, user, uri }),
+        ending: () => (state = 'stopping'),
+      },
     );
     events.started({ skill: skill.name, version: skill.version, user, pid });
     if (state === 'starting') state = 'ready';
@@ -166,7 +173,9 @@ export function startChild(
     try {
       const { session } = await unlessAborted(ready, signal, skill.name);
       const send = () => session.request({ ...order, signal, timeoutMs: skill.timeoutMs });
-      return await (serial ? inTurn(signal, send) : send());
+      const result = await (serial ? inTurn(signal, send) : send());
+      noteWatched(order);
+      return result;
     } catch (error) {
       const { code } = asAppError(error);
       if (FAULTS.has(code)) fault();
@@ -180,6 +189,11 @@ export function startChild(
     }
   }
 
+  function noteWatched({ method, params }: Pick<SkillRequest, 'method' | 'params'>): void {
+    if (method === 'resources/subscribe') watched.add(params['uri']);
+    if (method === 'resources/unsubscribe') watched.delete(params['uri']);
+  }
+
   function inTurn<T>(signal: AbortSignal, send: () => Promise<T>): Promise<T> {
     const before = turn;
     const mine = unlessAborted(before, signal, skill.name).then(send);
@@ -191,7 +205,8 @@ export function startChild(
     if (calls > 0) return;
     stopTimer();
     if (ordered !== undefined) void end(ordered);
-    else if (state === 'ready') stopTimer = clock.after(limits.idleStopMs, () => retire('it was idle'));
+    else if (state === 'ready' && watched.size === 0)
+      stopTimer = clock.after(limits.idleStopMs, () => retire('it was idle'));
   }
 
   function retire(reason: string): void {

@@ -37,6 +37,8 @@ export interface ConnectEvents {
   spawned?(pid: number): void;
   /** The skill says that one of its lists is another now. */
   listChanged?(): void;
+  /** A resource that it was asked to watch is another now. */
+  resourceUpdated?(uri: string): void;
   /** It is of no use any more, though its processes may still be there. */
   ending?(): void;
 }
@@ -171,6 +173,8 @@ function openLink(
     meta: envelopeOf(protocol, identity, offered),
     notified(method, params) {
       if (method.endsWith('/list_changed')) events.listChanged?.();
+      else if (method === 'notifications/resources/updated' && typeof params['uri'] === 'string')
+        events.resourceUpdated?.(params['uri']);
       else if (method === 'notifications/message') own.debug({ level: params['level'] }, 'the skill logs');
     },
     broken,

@@ -69,6 +69,8 @@ export interface Runner {
 /** What the runner tells the hub. */
 export interface RunnerEvents {
   started(event: { skill: string; version: string; user: string; pid: number }): void;
+  /** A resource that the skill was asked to watch has changed. */
+  resourceUpdated(event: { skill: string; user: string; uri: string }): void;
   stopped(event: { skill: string; version: string; user: string; pid: number; reason: string }): void;
   /** The live surface is not the approved one; the runner has ended the child. */
   surfaceChanged(event: {

@@ -13,6 +13,8 @@ const LOG_LEVEL_META = `${RESERVED_META}logLevel`;
 
 /** How often one call may ask before it is taken for one that never ends. */
 const MAX_ROUNDS = 32;
+/** The longest time that a timer takes. */
+const FOREVER_MS = 2 ** 31 - 1;
 /** MCP 2026-07-28: the request needs a capability that the client did not declare. */
 const MISSING_CAPABILITY = -32021;
 
@@ -101,7 +103,34 @@ type Exchange = (request: PeerRequest) => Promise<Record<string, unknown>>;
 
 /** MCP 2026-07-28, basic/patterns/mrtr: what is asked comes as a result, and the answers go with the same request again. */
 function modernExchange(peer: Peer, skill: string): Exchange {
+  const watching = new Map<string, AbortController>();
+
+  /** A subscription is a request without an end; what it says comes as notifications (MCP 2026-07-28, subscriptions). */
+  function watch(uri: string): void {
+    if (watching.has(uri)) return;
+    const stop = new AbortController();
+    watching.set(uri, stop);
+    peer
+      .request({
+        method: 'subscriptions/listen',
+        params: { notifications: { resourceSubscriptions: [uri] } },
+        signal: stop.signal,
+        timeoutMs: FOREVER_MS,
+      })
+      .catch(() => undefined)
+      .finally(() => watching.get(uri) === stop && watching.delete(uri));
+  }
+
   return async ({ client, ...request }) => {
+    const uri = String(request.params['uri']);
+    if (request.method === 'resources/subscribe') {
+      watch(uri);
+      return {};
+    }
+    if (request.method === 'resources/unsubscribe') {
+      watching.get(uri)?.abort();
+      return {};
+    }
     const meta =
       client === undefined
         ? {}

@@ -25,7 +25,7 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     /** On whose behalf: `user` comes from the client's token, `agent` is only for display. */
     principal: z.strictObject({ user: text(200), client: text(200), agent: text(200).optional() }),
     ...SKILL,
-    what: z.enum(['tool', 'prompt', 'resource', 'completion']),
+    what: z.enum(['tool', 'prompt', 'resource', 'subscription', 'completion']),
     /** Of the tool or prompt, or the URI of the resource. */
     name: text(4096),
     argumentsDigest: digest,

@@ -68,6 +68,7 @@ const DID = {
   tool: ['called', 'wanted to call'],
   prompt: ['took the prompt', 'wanted the prompt'],
   resource: ['read', 'wanted to read'],
+  subscription: ['asked to be told of changes of', 'wanted to be told of changes of'],
   completion: ['asked for completions of', 'wanted completions of'],
 } as const;
 

@@ -89,6 +89,10 @@ async function rig() {
         passed.push({ principal, scope, request });
         return { content: [{ type: 'text', text: 'done' }] };
       },
+      async subscribe(_principal, scope, uri) {
+        catalog.find(scope, 'resources/subscribe', { uri });
+        return () => undefined;
+      },
       onChange(listener) {
         listeners.add(listener);
         return () => void listeners.delete(listener);

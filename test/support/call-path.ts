@@ -12,6 +12,7 @@ import { hubMigrations } from '../../hub/store/migrations/migrations.ts';
 import type { HubTables } from '../../hub/store/schema.ts';
 import { openDatabase } from '../../protocol/node/database.ts';
 import { createKey } from '../../protocol/node/keys.ts';
+import { createSubscriptions } from '../../hub/subscriptions.ts';
 import { createLogger } from '../../protocol/node/logger.ts';
 import { installedSkill, tool } from './installed-skill.ts';
 import { tempFolder } from './temp-folder.ts';
@@ -67,6 +68,11 @@ export async function callPath(given: {
     },
     secretsOf: () => given.secrets ?? new Map(),
     clock: systemClock,
+    subscriptions: createSubscriptions({
+      renew: async () => undefined,
+      release: async () => undefined,
+      log: createLogger({ level: 'silent', name: 'test' }),
+    }),
     ownHosts: () => ['127.0.0.1:4750'],
     newCallId: () => `call_${(calls += 1)}`,
     log: createLogger({ level: 'silent', name: 'test' }),

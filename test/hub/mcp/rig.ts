@@ -12,6 +12,7 @@ import { createMcpEndpoint, type EndpointLimits } from '../../../hub/mcp/endpoin
 import type { Gateway, GatewayView, Principal, Scope } from '../../../hub/mcp/gateway.ts';
 import type { Tasks } from '../../../hub/tasks/tasks.ts';
 import type { RunnableSkill } from '../../../hub/runner/runner.ts';
+import { createSubscriptions, type Subscriptions } from '../../../hub/subscriptions.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import type { Surface } from '../../../protocol/surface.ts';
 import { type Fixture, runnable } from '../../support/fixture-skills.ts';
@@ -52,7 +53,20 @@ export async function endpointRig(
     tasks?: Tasks;
   } = {},
 ) {
-  const { runner, said, log, lines } = runnerRig();
+  const { runner, said, log, lines } = runnerRig({ updated: (resource) => subscriptions.updated(resource) });
+  const subscriptions: Subscriptions = createSubscriptions({
+    renew: async () => undefined,
+    async release({ skill, user, uri }) {
+      const found = [...skills.values()].find(({ name }) => name === skill);
+      const order = {
+        method: 'resources/unsubscribe',
+        params: { uri },
+        signal: new AbortController().signal,
+      };
+      if (found !== undefined) await runner.request(found, user, order);
+    },
+    log,
+  });
   const skills = new Map([
     ['modern', runnable(fixtures.modern, surfaces.modern)],
     ['legacy', runnable(fixtures.legacy, surfaces.legacy)],
@@ -67,6 +81,19 @@ export async function endpointRig(
       if (fails !== undefined) return fails(principal, scope, order);
       const { skill, params } = route(skills, scope, order.params);
       return runner.request(skill, principal.user, { ...order, params });
+    },
+    async subscribe(principal, scope, uri, updated) {
+      const request = {
+        method: 'resources/subscribe' as const,
+        params: { uri },
+        signal: new AbortController().signal,
+      };
+      const { skill } = route(skills, scope, request.params);
+      return subscriptions.listen(
+        { skill: skill.name, user: principal.user, uri },
+        () => runner.request(skill, principal.user, request),
+        updated,
+      );
     },
     onChange(listener) {
       listeners.add(listener);
@@ -144,6 +171,7 @@ function viewOf(
     skills: [],
     completions: true,
     logging: true,
+    subscribable: true,
     asking: new Set(
       shown.some(([, { mayAsk }]) => Object.keys(mayAsk).length > 0)
         ? named('tools').map(({ name }) => name)

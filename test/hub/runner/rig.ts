@@ -16,7 +16,12 @@ export interface Told {
 export function runnerRig({
   clock = systemClock,
   limits = {},
-}: { clock?: Clock; limits?: Partial<RunnerLimits> } = {}) {
+  updated = () => undefined,
+}: {
+  clock?: Clock;
+  limits?: Partial<RunnerLimits>;
+  updated?: (resource: { skill: string; user: string; uri: string }) => void;
+} = {}) {
   const driver = plainDriver();
   const logged = logLines();
   const told: Told[] = [];
@@ -31,7 +36,12 @@ export function runnerRig({
     limits,
     identity: IDENTITY,
     log: logged.log,
-    events: { started: tell('started'), stopped: tell('stopped'), surfaceChanged: tell('surfaceChanged') },
+    events: {
+      started: tell('started'),
+      stopped: tell('stopped'),
+      surfaceChanged: tell('surfaceChanged'),
+      resourceUpdated: updated,
+    },
   });
   onTestFinished(() => runner.close());
   return {

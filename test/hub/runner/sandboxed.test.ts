@@ -47,6 +47,7 @@ async function sandboxed(fixture: Fixture) {
       started: () => undefined,
       stopped: ({ pid }) => stopped.push(pid),
       surfaceChanged: () => undefined,
+      resourceUpdated: () => undefined,
     },
   });
   onTestFinished(() => runner.close());

@@ -1,12 +1,13 @@
 // A skill of the sessionful era that turns to whoever calls it, on the v1 SDK. Some tools are there only where it may ask.
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
+import { SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import * as z from 'zod/v4';
 
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
 const server = new McpServer(
   { name: 'legacy-asks', version: '1.0.0' },
-  { capabilities: { tools: { listChanged: true }, logging: {} } },
+  { capabilities: { tools: { listChanged: true }, logging: {}, resources: { subscribe: true } } },
 );
 const elicit = (message) =>
   server.server.elicitInput({
@@ -48,4 +49,19 @@ think.disable();
 server.server.oninitialized = () => {
   if (server.server.getClientCapabilities()?.sampling !== undefined) think.enable();
 };
+const watched = new Set();
+server.registerResource('note', 'note://one', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'note' }] }));
+server.server.setRequestHandler(SubscribeRequestSchema, ({ params }) => {
+  watched.add(params.uri);
+  return {};
+});
+server.server.setRequestHandler(UnsubscribeRequestSchema, ({ params }) => {
+  watched.delete(params.uri);
+  process.stderr.write('event:unsubscribed\n');
+  return {};
+});
+server.registerTool('touch', { description: 'Changes the note.' }, async () => {
+  if (watched.has('note://one')) await server.server.sendResourceUpdated({ uri: 'note://one' });
+  return text(watched.size === 0 ? 'unwatched' : 'watched');
+});
 await server.connect(new StdioServerTransport());

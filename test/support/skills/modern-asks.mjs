@@ -16,7 +16,7 @@ const form = (message) => ({
 serveStdio(() => {
   const server = new McpServer(
     { name: 'modern-asks', version: '1.0.0' },
-    { capabilities: { tools: {}, logging: {} } },
+    { capabilities: { tools: {}, logging: {}, resources: { subscribe: true } } },
   );
   const ask = (name, requests, answered) =>
     server.registerTool(
@@ -66,6 +66,13 @@ serveStdio(() => {
     await mcpReq.log('debug', 'quiet');
     await mcpReq.log('warning', 'loud');
     return text('logged');
+  });
+  server.registerResource('note', 'note://one', {}, (uri) => ({
+    contents: [{ uri: uri.href, text: 'note' }],
+  }));
+  server.registerTool('touch', { description: 'Changes the note.' }, async () => {
+    await server.server.sendResourceUpdated({ uri: 'note://one' });
+    return text('touched');
   });
   return server;
 });
