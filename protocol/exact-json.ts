@@ -1,7 +1,7 @@
 import { AppError } from './errors.ts';
 
-/** Only such texts can hold a number that parsing changes: many digits, or an exponent. */
-const SUSPICIOUS = /\d{16}|\d\.\d{15}|\d[eE]|-0/;
+/** Only such texts can hold a number that parsing changes: 15 digits always survive a double (IEEE 754), exponents may not. */
+const SUSPICIOUS = /[\d.]{16}|\d[eE]/;
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const ESCAPED_SURROGATE = /\\u[dD][89a-fA-F]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;

@@ -16,6 +16,7 @@ describe('JSON that parsing would change', () => {
     '[1, 12345678901234567890]',
     '{"a": 1e400}',
     '0.1234567890123456789',
+    '12345678901.234567891',
     '1e-400',
     '-9007199254740993.0',
   ])('%s is refused', verifies('call.exact-values'), refused);
