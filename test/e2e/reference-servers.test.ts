@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as V1Transport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Berth, newHome, removeHome, startBerth } from '../support/berth.ts';
 import { verifies } from '../support/verifies.ts';
@@ -15,6 +20,13 @@ import { verifies } from '../support/verifies.ts';
 const root = join(import.meta.dirname, '../..');
 const published = join(root, 'node_modules/@modelcontextprotocol');
 const SERVERS = ['everything', 'filesystem', 'memory', 'sequential-thinking'] as const;
+/** What server-everything registers only for clients that can be asked. */
+const ASKING_TOOLS = [
+  'get-roots-list',
+  'trigger-elicitation-request',
+  'trigger-sampling-request',
+  'trigger-url-elicitation',
+] as const;
 const info = { name: 'e2e', version: '1.0.0' };
 
 let home: string;
@@ -84,14 +96,54 @@ function drivenBy(client: AnyClient): Driven {
   };
 }
 
-async function v1(): Promise<Driven> {
-  const client = new V1Client(info);
+/** Somebody behind a client, who answers what is asked in the middle of a call. */
+interface Somebody {
+  roots: string;
+  /** What forms said to them. */
+  read: string[];
+}
+
+const capabilitiesOf = (somebody?: Somebody) =>
+  somebody === undefined ? {} : { elicitation: { form: {} }, sampling: {}, roots: {} };
+
+function answersOf({ roots, read }: Somebody) {
+  return {
+    elicitation: ({ params }: { params: { message: string } }) => {
+      read.push(params.message);
+      return { action: 'accept' as const, content: { name: 'Ada', integer: 7 } };
+    },
+    sampling: () => ({
+      role: 'assistant' as const,
+      model: 'none',
+      content: { type: 'text' as const, text: 'a thought of the client' },
+    }),
+    roots: () => ({ roots: [{ uri: roots }] }),
+  };
+}
+
+async function v1(somebody?: Somebody): Promise<Driven> {
+  const client = new V1Client(info, { capabilities: capabilitiesOf(somebody) });
+  if (somebody !== undefined) {
+    const answers = answersOf(somebody);
+    client.setRequestHandler(ElicitRequestSchema, answers.elicitation);
+    client.setRequestHandler(CreateMessageRequestSchema, answers.sampling);
+    client.setRequestHandler(ListRootsRequestSchema, answers.roots);
+  }
   await client.connect(new V1Transport(new URL(up.urls.mcp), auth()));
   return drivenBy(client as unknown as AnyClient);
 }
 
-async function v2(mode: 'legacy' | { pin: string }): Promise<Driven> {
-  const client = new Client(info, { versionNegotiation: { mode } });
+async function v2(mode: 'legacy' | { pin: string }, somebody?: Somebody): Promise<Driven> {
+  const client = new Client(info, {
+    capabilities: capabilitiesOf(somebody),
+    versionNegotiation: { mode },
+  });
+  if (somebody !== undefined) {
+    const answers = answersOf(somebody);
+    client.setRequestHandler('elicitation/create', answers.elicitation);
+    client.setRequestHandler('sampling/createMessage', answers.sampling);
+    client.setRequestHandler('roots/list', answers.roots);
+  }
   await client.connect(new StreamableHTTPClientTransport(new URL(up.urls.mcp), auth()));
   return drivenBy(client);
 }
@@ -195,8 +247,47 @@ describe('server-everything', () => {
       await client.close();
     },
   );
+});
 
-  // What it asks in the middle of a call (elicitation, sampling, roots) needs clients that answer: those cases go here.
+describe.each([
+  ['the v1 client', v1],
+  ['the v2 client, legacy', (somebody?: Somebody) => v2('legacy', somebody)],
+  ['the v2 client, modern', (somebody?: Somebody) => v2({ pin: '2026-07-28' }, somebody)],
+] as const)('server-everything and %s', (_name, connect) => {
+  it(
+    'exchange a form, a thought of the model and the roots in the middle of calls',
+    verifies('mcp.reference-servers', 'mcp.asks', 'mcp.asks-labelled'),
+    async () => {
+      const somebody = { roots: 'file:///home/ada/project', read: [] };
+      const client = await connect(somebody);
+      expect(await client.call('everything__trigger-elicitation-request', {})).toMatch(
+        /Name: Ada.*Favorite Integer: 7/,
+      );
+      expect(somebody.read).toEqual([
+        'Everything (local.reference/everything) asks: Please provide inputs for the following fields:',
+      ]);
+      expect(await client.call('everything__trigger-sampling-request', { prompt: 'Think.' })).toContain(
+        'a thought of the client',
+      );
+      expect(await client.call('everything__get-roots-list', {})).toContain('file:///home/ada/project');
+      await client.close();
+    },
+  );
+
+  it(
+    'of somebody who cannot be asked have all of it listed, and what asks fails in words',
+    verifies('mcp.reference-servers', 'mcp.asks', 'runner.surface'),
+    async () => {
+      const client = await connect();
+      const tools = await client.tools();
+      for (const name of ASKING_TOOLS) {
+        expect(tools).toContain(`"everything__${name}"`);
+        const answer = await client.call(`everything__${name}`, { prompt: 'Think.' }).catch(String);
+      }
+      expect(await client.call('everything__echo', { message: 'still here' })).toContain('still here');
+      await client.close();
+    },
+  );
 });
 
 describe('the graph of server-memory', () => {
