@@ -20,13 +20,6 @@ import { verifies } from '../support/verifies.ts';
 const root = join(import.meta.dirname, '../..');
 const published = join(root, 'node_modules/@modelcontextprotocol');
 const SERVERS = ['everything', 'filesystem', 'memory', 'sequential-thinking'] as const;
-/** What server-everything registers only for clients that can be asked. */
-const ASKING_TOOLS = [
-  'get-roots-list',
-  'trigger-elicitation-request',
-  'trigger-sampling-request',
-  'trigger-url-elicitation',
-] as const;
 const info = { name: 'e2e', version: '1.0.0' };
 
 let home: string;
@@ -96,56 +89,63 @@ function drivenBy(client: AnyClient): Driven {
   };
 }
 
-/** Somebody behind a client, who answers what is asked in the middle of a call. */
-interface Somebody {
-  roots: string;
-  /** What forms said to them. */
-  read: string[];
+const EVERYTHING = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
+
+/** What a client can be asked in the middle of a call, and what it was shown of forms and links. */
+interface Asked {
+  can: Partial<typeof EVERYTHING>;
+  shown: string[];
 }
 
-const capabilitiesOf = (somebody?: Somebody) =>
-  somebody === undefined ? {} : { elicitation: { form: {} }, sampling: {}, roots: {} };
+const ROOT = 'file:///home/ada/project';
 
-function answersOf({ roots, read }: Somebody) {
+function answersOf({ shown }: Asked) {
   return {
-    elicitation: ({ params }: { params: { message: string } }) => {
-      read.push(params.message);
-      return { action: 'accept' as const, content: { name: 'Ada', integer: 7 } };
+    elicitation: ({ params }: { params: { message: string; mode?: string | undefined } }) => {
+      shown.push(params.message);
+      const content = params.mode === 'url' ? {} : { content: { name: 'Ada', integer: 7 } };
+      return { action: 'accept' as const, ...content };
     },
     sampling: () => ({
       role: 'assistant' as const,
       model: 'none',
       content: { type: 'text' as const, text: 'a thought of the client' },
     }),
-    roots: () => ({ roots: [{ uri: roots }] }),
+    // The same from each: one process serves all clients of a user that can be asked the same, and this server
+    // asks it for roots only once.
+    roots: () => ({ roots: [{ uri: ROOT }] }),
   };
 }
 
-async function v1(somebody?: Somebody): Promise<Driven> {
-  const client = new V1Client(info, { capabilities: capabilitiesOf(somebody) });
-  if (somebody !== undefined) {
-    const answers = answersOf(somebody);
-    client.setRequestHandler(ElicitRequestSchema, answers.elicitation);
-    client.setRequestHandler(CreateMessageRequestSchema, answers.sampling);
-    client.setRequestHandler(ListRootsRequestSchema, answers.roots);
-  }
+async function v1(asked: Asked = { can: {}, shown: [] }): Promise<Driven> {
+  const client = new V1Client(info, { capabilities: asked.can });
+  const answers = answersOf(asked);
+  if ('elicitation' in asked.can) client.setRequestHandler(ElicitRequestSchema, answers.elicitation);
+  if ('sampling' in asked.can) client.setRequestHandler(CreateMessageRequestSchema, answers.sampling);
+  if ('roots' in asked.can) client.setRequestHandler(ListRootsRequestSchema, answers.roots);
   await client.connect(new V1Transport(new URL(up.urls.mcp), auth()));
   return drivenBy(client as unknown as AnyClient);
 }
 
-async function v2(mode: 'legacy' | { pin: string }, somebody?: Somebody): Promise<Driven> {
-  const client = new Client(info, {
-    capabilities: capabilitiesOf(somebody),
-    versionNegotiation: { mode },
-  });
-  if (somebody !== undefined) {
-    const answers = answersOf(somebody);
-    client.setRequestHandler('elicitation/create', answers.elicitation);
-    client.setRequestHandler('sampling/createMessage', answers.sampling);
-    client.setRequestHandler('roots/list', answers.roots);
-  }
+async function v2(mode: 'legacy' | { pin: string }, asked: Asked = { can: {}, shown: [] }): Promise<Driven> {
+  const client = new Client(info, { capabilities: asked.can, versionNegotiation: { mode } });
+  const answers = answersOf(asked);
+  if ('elicitation' in asked.can) client.setRequestHandler('elicitation/create', answers.elicitation);
+  if ('sampling' in asked.can) client.setRequestHandler('sampling/createMessage', answers.sampling);
+  if ('roots' in asked.can) client.setRequestHandler('roots/list', answers.roots);
   await client.connect(new StreamableHTTPClientTransport(new URL(up.urls.mcp), auth()));
   return drivenBy(client);
+}
+
+/** What server-everything registers only where it may ask. */
+function askingTools({ call }: Driven) {
+  const link = { url: 'https://example.com/pay', message: 'Look here' };
+  return {
+    'get-roots-list': () => call('everything__get-roots-list', {}),
+    'trigger-elicitation-request': () => call('everything__trigger-elicitation-request', {}),
+    'trigger-sampling-request': () => call('everything__trigger-sampling-request', { prompt: 'Think.' }),
+    'trigger-url-elicitation': () => call('everything__trigger-url-elicitation', link),
+  };
 }
 
 async function inspector(era: 'legacy' | 'modern'): Promise<Driven> {
@@ -250,41 +250,47 @@ describe('server-everything', () => {
 });
 
 describe.each([
-  ['the v1 client', v1],
-  ['the v2 client, legacy', (somebody?: Somebody) => v2('legacy', somebody)],
-  ['the v2 client, modern', (somebody?: Somebody) => v2({ pin: '2026-07-28' }, somebody)],
-] as const)('server-everything and %s', (_name, connect) => {
+  ['the v1 client', (asked: Asked) => v1(asked)],
+  ['the v2 client, legacy', (asked: Asked) => v2('legacy', asked)],
+  ['the v2 client, modern', (asked: Asked) => v2({ pin: '2026-07-28' }, asked)],
+] as const)('what server-everything asks %s in the middle of a call', (_name, connect) => {
   it(
-    'exchange a form, a thought of the model and the roots in the middle of calls',
+    'is answered: a form, a link, a thought of its model and its roots',
     verifies('mcp.reference-servers', 'mcp.asks', 'mcp.asks-labelled'),
     async () => {
-      const somebody = { roots: 'file:///home/ada/project', read: [] };
-      const client = await connect(somebody);
-      expect(await client.call('everything__trigger-elicitation-request', {})).toMatch(
-        /Name: Ada.*Favorite Integer: 7/,
+      const asked: Asked = { can: EVERYTHING, shown: [] };
+      const client = await connect(asked);
+      const ask = askingTools(client);
+      expect(await ask['trigger-elicitation-request']()).toMatch(/Name: Ada.*Favorite Integer: 7/);
+      expect(await ask['trigger-url-elicitation']()).toMatch(/accept/);
+      expect(asked.shown).toEqual(
+        ['Please provide inputs for the following fields:', 'Look here'].map(
+          (message) => `Everything (local.reference/everything) asks: ${message}`,
+        ),
       );
-      expect(somebody.read).toEqual([
-        'Everything (local.reference/everything) asks: Please provide inputs for the following fields:',
-      ]);
-      expect(await client.call('everything__trigger-sampling-request', { prompt: 'Think.' })).toContain(
-        'a thought of the client',
-      );
-      expect(await client.call('everything__get-roots-list', {})).toContain('file:///home/ada/project');
+      expect(await ask['trigger-sampling-request']()).toContain('a thought of the client');
+      expect(await ask['get-roots-list']()).toContain(ROOT);
       await client.close();
     },
   );
 
-  it(
-    'of somebody who cannot be asked have all of it listed, and what asks fails in words',
+  it.each([
+    ['nothing', {}, []],
+    ['its roots alone', { roots: {} }, ['get-roots-list']],
+  ] as const)(
+    'of %s leaves it all listed; the other tools fail in words, and the skill is not taken for another',
     verifies('mcp.reference-servers', 'mcp.asks', 'runner.surface'),
-    async () => {
-      const client = await connect();
-      const tools = await client.tools();
-      for (const name of ASKING_TOOLS) {
-        expect(tools).toContain(`"everything__${name}"`);
-        const answer = await client.call(`everything__${name}`, { prompt: 'Think.' }).catch(String);
+    async (_what, can, working: readonly string[]) => {
+      const client = await connect({ can, shown: [] });
+      const listed = await client.tools();
+      for (const [name, ask] of Object.entries(askingTools(client))) {
+        expect(listed).toContain(`"everything__${name}"`);
+        const answer = await ask();
+        expect([name, answer.includes('"isError":true')]).toEqual([name, !working.includes(name)]);
+        expect(answer).toContain(working.includes(name) ? ROOT : name);
       }
-      expect(await client.call('everything__echo', { message: 'still here' })).toContain('still here');
+      const [everything] = await up.ok('list').then(Object.values);
+      expect(everything).toMatchObject({ name: 'local.reference/everything', state: 'ready' });
       await client.close();
     },
   );
