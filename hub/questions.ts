@@ -192,11 +192,15 @@ function refuseUrl(address: string, refuse: (why: string) => AppError): void {
 const SECRET_WORDS =
   /pass(?:word|wd|phrase|code|key)|secret|token|api.?key|access.?key|private.?key|credential|\bpin\b|\botp\b|one.?time|2fa|mfa|\bcvv\b|\bcvc\b|card.?number|credit.?card|\bssn\b|social.?security|seed.?phrase|mnemonic|recovery.?code/i;
 
+/** What the fields of a form that speak of secrets may say together: less than the shortest secret, such as a CVC. */
+const MAX_HARMLESS_VALUES = 100;
+
 function refuseSecretFields(schema: unknown, refuse: (why: string) => AppError): void {
   const { properties } = z
     .looseObject({ properties: z.record(z.string(), z.unknown()).catch({}) })
     .catch({ properties: {} })
     .parse(schema ?? {});
+  let values = 1;
   for (const [name, field] of Object.entries(properties)) {
     const { title = '', description = '', format = '' } = (field ?? {}) as Record<string, unknown>;
     const said = [
@@ -205,9 +209,22 @@ function refuseSecretFields(schema: unknown, refuse: (why: string) => AppError):
       description,
       format,
     ];
-    if (said.some((words) => SECRET_WORDS.test(String(words))))
+    if (!said.some((words) => SECRET_WORDS.test(String(words)))) continue;
+    // A field may also speak of secrets to say that it wants none.
+    values *= valuesOf(field);
+    if (values > MAX_HARMLESS_VALUES)
       throw refuse(`its field ${JSON.stringify(name.slice(0, 100))} looks like one for a secret`);
   }
+}
+
+const rangeSchema = z.looseObject({ type: z.literal('integer'), minimum: z.int(), maximum: z.int() });
+
+/** How many different answers a field has; no bound unless it is yes or no, or a whole number in a range. */
+function valuesOf(field: unknown): number {
+  if (z.looseObject({ type: z.literal('boolean') }).safeParse(field).success) return 2;
+  const range = rangeSchema.safeParse(field);
+  if (!range.success || range.data.maximum < range.data.minimum) return Infinity;
+  return range.data.maximum - range.data.minimum + 1;
 }
 
 const answerSchemas: Readonly<Record<QuestionMethod, z.ZodType<Record<string, unknown>>>> = {

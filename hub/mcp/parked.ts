@@ -93,16 +93,19 @@ export function createParkedCalls({
 
   function begin({ binding: { client }, listener }: Round, work: Work): Parked {
     const abort = new AbortController();
-    let tell: (outcome: Outcome) => void = () => undefined;
-    let fail: (error: unknown) => void = () => undefined;
-    const renew = (): Promise<Outcome> => {
-      const next = new Promise<Outcome>((resolve, reject) => {
-        tell = resolve;
-        fail = reject;
-      });
-      // A call whose client never comes back has nobody to hear of its end.
-      next.catch(() => undefined);
-      return next;
+    let tell: (outcome: Outcome | Promise<Outcome>) => void = () => undefined;
+    /** The end of the work, which may come while a question still waits: a skill need not wait for what it asked. */
+    let ended: Promise<Outcome> | undefined;
+    // A call whose client never comes back has nobody to hear of its end.
+    const heardOrNot = (outcome: Promise<Outcome>): Promise<Outcome> => {
+      outcome.catch(() => undefined);
+      return outcome;
+    };
+    const renew = (): Promise<Outcome> =>
+      ended ?? heardOrNot(new Promise<Outcome>((resolve) => (tell = resolve)));
+    const end = (outcome: Promise<Outcome>): void => {
+      ended = heardOrNot(outcome);
+      tell(outcome);
     };
     const call: Parked = {
       id: randomUUID(),
@@ -125,6 +128,7 @@ export function createParkedCalls({
     };
     const askNow = (questions: Questions): Promise<Answers> =>
       new Promise<Answers>((resolve, reject) => {
+        if (ended !== undefined) throw asksTooLate();
         refuseTooMany(client);
         call.questions = questions;
         call.answered = {};
@@ -151,8 +155,8 @@ export function createParkedCalls({
       log: (message) => call.listener.log(message),
     };
     work(ask, abort.signal, heard).then(
-      (result) => tell({ result }),
-      (error: unknown) => fail(error),
+      (result) => end(Promise.resolve({ result })),
+      (error: unknown) => end(Promise.reject(error as Error)),
     );
     return call;
   }
@@ -230,6 +234,10 @@ export function createParkedCalls({
       for (const call of parked.values()) call.abort.abort();
     },
   };
+}
+
+function asksTooLate(): AppError {
+  return new AppError('question-unanswered', { detail: 'The call that the skill asked in has ended.' });
 }
 
 const NONCE_BYTES = 12;

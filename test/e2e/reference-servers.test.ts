@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as V1Transport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+  ListRootsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Berth, newHome, removeHome, startBerth } from '../support/berth.ts';
 import { verifies } from '../support/verifies.ts';
@@ -84,16 +89,63 @@ function drivenBy(client: AnyClient): Driven {
   };
 }
 
-async function v1(): Promise<Driven> {
-  const client = new V1Client(info);
+const EVERYTHING = { elicitation: { form: {}, url: {} }, sampling: {}, roots: {} };
+
+/** What a client can be asked in the middle of a call, and what it was shown of forms and links. */
+interface Asked {
+  can: Partial<typeof EVERYTHING>;
+  shown: string[];
+}
+
+const ROOT = 'file:///home/ada/project';
+
+function answersOf({ shown }: Asked) {
+  return {
+    elicitation: ({ params }: { params: { message: string; mode?: string | undefined } }) => {
+      shown.push(params.message);
+      const content = params.mode === 'url' ? {} : { content: { name: 'Ada', integer: 7 } };
+      return { action: 'accept' as const, ...content };
+    },
+    sampling: () => ({
+      role: 'assistant' as const,
+      model: 'none',
+      content: { type: 'text' as const, text: 'a thought of the client' },
+    }),
+    // The same from each: one process serves all clients of a user that can be asked the same, and this server
+    // asks it for roots only once.
+    roots: () => ({ roots: [{ uri: ROOT }] }),
+  };
+}
+
+async function v1(asked: Asked = { can: {}, shown: [] }): Promise<Driven> {
+  const client = new V1Client(info, { capabilities: asked.can });
+  const answers = answersOf(asked);
+  if ('elicitation' in asked.can) client.setRequestHandler(ElicitRequestSchema, answers.elicitation);
+  if ('sampling' in asked.can) client.setRequestHandler(CreateMessageRequestSchema, answers.sampling);
+  if ('roots' in asked.can) client.setRequestHandler(ListRootsRequestSchema, answers.roots);
   await client.connect(new V1Transport(new URL(up.urls.mcp), auth()));
   return drivenBy(client as unknown as AnyClient);
 }
 
-async function v2(mode: 'legacy' | { pin: string }): Promise<Driven> {
-  const client = new Client(info, { versionNegotiation: { mode } });
+async function v2(mode: 'legacy' | { pin: string }, asked: Asked = { can: {}, shown: [] }): Promise<Driven> {
+  const client = new Client(info, { capabilities: asked.can, versionNegotiation: { mode } });
+  const answers = answersOf(asked);
+  if ('elicitation' in asked.can) client.setRequestHandler('elicitation/create', answers.elicitation);
+  if ('sampling' in asked.can) client.setRequestHandler('sampling/createMessage', answers.sampling);
+  if ('roots' in asked.can) client.setRequestHandler('roots/list', answers.roots);
   await client.connect(new StreamableHTTPClientTransport(new URL(up.urls.mcp), auth()));
   return drivenBy(client);
+}
+
+/** What server-everything registers only where it may ask. */
+function askingTools({ call }: Driven) {
+  const link = { url: 'https://example.com/pay', message: 'Look here' };
+  return {
+    'get-roots-list': () => call('everything__get-roots-list', {}),
+    'trigger-elicitation-request': () => call('everything__trigger-elicitation-request', {}),
+    'trigger-sampling-request': () => call('everything__trigger-sampling-request', { prompt: 'Think.' }),
+    'trigger-url-elicitation': () => call('everything__trigger-url-elicitation', link),
+  };
 }
 
 async function inspector(era: 'legacy' | 'modern'): Promise<Driven> {
@@ -195,8 +247,53 @@ describe('server-everything', () => {
       await client.close();
     },
   );
+});
 
-  // What it asks in the middle of a call (elicitation, sampling, roots) needs clients that answer: those cases go here.
+describe.each([
+  ['the v1 client', (asked: Asked) => v1(asked)],
+  ['the v2 client, legacy', (asked: Asked) => v2('legacy', asked)],
+  ['the v2 client, modern', (asked: Asked) => v2({ pin: '2026-07-28' }, asked)],
+] as const)('what server-everything asks %s in the middle of a call', (_name, connect) => {
+  it(
+    'is answered: a form, a link, a thought of its model and its roots',
+    verifies('mcp.reference-servers', 'mcp.asks', 'mcp.asks-labelled'),
+    async () => {
+      const asked: Asked = { can: EVERYTHING, shown: [] };
+      const client = await connect(asked);
+      const ask = askingTools(client);
+      expect(await ask['trigger-elicitation-request']()).toMatch(/Name: Ada.*Favorite Integer: 7/);
+      expect(await ask['trigger-url-elicitation']()).toMatch(/accept/);
+      expect(asked.shown).toEqual(
+        ['Please provide inputs for the following fields:', 'Look here'].map(
+          (message) => `Everything (local.reference/everything) asks: ${message}`,
+        ),
+      );
+      expect(await ask['trigger-sampling-request']()).toContain('a thought of the client');
+      expect(await ask['get-roots-list']()).toContain(ROOT);
+      await client.close();
+    },
+  );
+
+  it.each([
+    ['nothing', {}, []],
+    ['its roots alone', { roots: {} }, ['get-roots-list']],
+  ] as const)(
+    'of %s leaves it all listed; the other tools fail in words, and the skill is not taken for another',
+    verifies('mcp.reference-servers', 'mcp.asks', 'runner.surface'),
+    async (_what, can, working: readonly string[]) => {
+      const client = await connect({ can, shown: [] });
+      const listed = await client.tools();
+      for (const [name, ask] of Object.entries(askingTools(client))) {
+        expect(listed).toContain(`"everything__${name}"`);
+        const answer = await ask();
+        expect([name, answer.includes('"isError":true')]).toEqual([name, !working.includes(name)]);
+        expect(answer).toContain(working.includes(name) ? ROOT : name);
+      }
+      const [everything] = await up.ok('list').then(Object.values);
+      expect(everything).toMatchObject({ name: 'local.reference/everything', state: 'ready' });
+      await client.close();
+    },
+  );
 });
 
 describe('the graph of server-memory', () => {

@@ -44,6 +44,24 @@ describe('a question of a skill', () => {
     await refused(form({ field: { type: 'string', title: `Your ${name.replaceAll('_', ' ')}` } }));
   });
 
+  it(
+    'may speak of secrets where the answer is too small to be one, and only once',
+    verifies('mcp.asks-labelled'),
+    async () => {
+      const said = { description: 'Your favorite integer (not your pin)' };
+      const small = { ...said, type: 'integer', minimum: 1, maximum: 100 };
+      expect(relayable(ASKING, form({ small })).method).toBe('elicitation/create');
+      expect(relayable(ASKING, form({ sure: { ...said, type: 'boolean' } })).method).toBe(
+        'elicitation/create',
+      );
+      await refused(form({ first: small, second: small }));
+      await refused(form({ large: { ...small, maximum: 999 } }));
+      await refused(form({ turned: { ...small, maximum: 0 } }));
+      await refused(form({ open: { ...said, type: 'integer', maximum: 9 } }));
+      await refused(form({ fraction: { ...small, type: 'number' } }));
+    },
+  );
+
   it('for other things is put', verifies('mcp.asks-labelled'), () => {
     for (const name of ['name', 'opinion', 'email', 'spinner', 'keyboard', 'city'])
       expect(relayable(ASKING, form({ [name]: { type: 'string' } })).method).toBe('elicitation/create');
