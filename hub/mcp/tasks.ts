@@ -83,25 +83,25 @@ export interface TaskableCall {
   owner: Owner;
   /** As listed to the client; undefined where there is no such tool. */
   tool: Record<string, unknown> | undefined;
+  /** Its `client` is asked in the request, as long as there is no task. */
   order: GatewayRequest;
   place: ErrorPlace;
 }
 
 /**
  * Whether this call may become a task: its client has said with this very request that it knows tasks, and does
- * not come back with answers to an `input_required` result.
+ * not come back to a call that goes on already.
  * @throws ProtocolError -32021 where the tool is only to be had as a task, and the client did not say so.
  */
 export function mayBeTask(tool: Record<string, unknown> | undefined, context: ServerContext): boolean {
-  if (declaresTasks(context))
-    return context.mcpReq.requestState() === undefined && context.mcpReq.inputResponses === undefined;
+  if (declaresTasks(context)) return context.mcpReq.requestState() === undefined;
   if (taskSupportOf(tool) === 'required') throw capabilityMissing();
   return false;
 }
 
 /**
- * Makes a call as a task, at once where the tool says that it takes long, otherwise when it does, or when it has
- * something to ask. `work` gives the call's result in the form that the client gets.
+ * Makes a call as a task, at once where the tool says that it takes long, otherwise when it does. Until then it asks
+ * the client in its request. `work` gives the call's result in the form that the client gets.
  * @throws whatever the work throws while there is no task.
  */
 export async function callAsTask(
@@ -118,9 +118,11 @@ export async function callAsTask(
       when: WHEN[taskSupportOf(tool)],
       signal: order.signal,
       onProgress: order.onProgress,
+      ask: order.client?.ask,
       failed: (error) => endingOf(error, place),
     },
-    ({ signal, onProgress, ask }) => work({ signal, onProgress, client: { capabilities, ask } }),
+    ({ signal, onProgress, ask }) =>
+      work({ signal, onProgress, client: { ...order.client, capabilities, ask } }),
   );
   return 'task' in answer ? { resultType: 'task', ...summary(answer.task) } : answer.result;
 }
@@ -173,7 +175,8 @@ function detailed(task: Task): Result {
   return { resultType: 'complete', ...summary(task), ...task.state };
 }
 
-function declaresTasks(context: ServerContext): boolean {
+/** Whether the client has said with this request that it knows tasks. */
+export function declaresTasks(context: ServerContext): boolean {
   const { extensions } = clientCapabilities(context);
   const declared = (extensions as Record<string, unknown> | undefined)?.[EXTENSION];
   return typeof declared === 'object' && declared !== null;
