@@ -137,7 +137,9 @@ export function isTaskOnly(tool: Record<string, unknown>): boolean {
 /** MCP 2025-11-25, Tool-Level Negotiation; a tool that says nothing is called like any other. */
 function taskSupportOf(tool: Record<string, unknown> | undefined): keyof typeof WHEN {
   const { taskSupport } = (tool?.['execution'] ?? {}) as Record<string, unknown>;
-  const said = taskSupport ?? ((tool?.['_meta'] ?? {}) as Record<string, unknown>)[TASK_SUPPORT_KEY];
+  const meta = (tool?.['_meta'] ?? {}) as Record<string, unknown>;
+  // First what an author wrote on purpose: SDKs of 2025-11-25 say `forbidden` for every tool by themselves.
+  const said = meta[TASK_SUPPORT_KEY] ?? taskSupport;
   return said === 'required' || said === 'optional' ? said : 'forbidden';
 }
 
