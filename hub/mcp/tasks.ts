@@ -17,7 +17,7 @@ import type { GatewayRequest } from './gateway.ts';
 
 /** SEP-2663; the methods and shapes below are those of its revision 2026-07-28. */
 const EXTENSION = 'io.modelcontextprotocol/tasks';
-/** How a tool of a skill of MCP 2026-07-28 says that it takes long; older revisions have `execution.taskSupport`. */
+/** How a tool says that it takes long, in any revision; those before 2026-07-28 have `execution.taskSupport` as well. */
 const TASK_SUPPORT_KEY = 'dev.berth/taskSupport';
 const POLL_INTERVAL_MS = 1_000;
 

@@ -1,9 +1,4 @@
-import {
-  type CallToolResult,
-  McpServer,
-  ProtocolError,
-  ProtocolErrorCode,
-} from '@modelcontextprotocol/server';
+import { McpServer, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { SkillsExtension } from '@modelcontextprotocol/server/ext/skills';
 import { askingTools, type RoundCodec } from './asking-tools.ts';
 import { CONTENT_TOOLS } from './content-tools.ts';
@@ -67,6 +62,6 @@ function addTools({ server }: McpServer, tools: FixtureTools): void {
     const tool = Object.hasOwn(tools, params.name) ? tools[params.name] : undefined;
     if (tool === undefined)
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such tool.');
-    return (await tool.run(params.arguments ?? {}, context)) as CallToolResult;
+    return tool.run(params.arguments ?? {}, context);
   });
 }
