@@ -158,6 +158,8 @@ export const REQUIREMENTS = {
   'tasks.slow': 'A call becomes a task when it takes long, and never is made twice.',
   'tasks.durable': 'A task is on disk before its client hears of it, and tells how its call ended.',
   'tasks.states': 'A task that has ended never changes, and takes answers only to what it has asked.',
+  'tasks.first':
+    'What is asked before there is a task is asked in the call; it may become a task after the answers.',
   'tasks.input': 'What a skill asks in the middle of a task is answered through the task.',
   'tasks.cancel': 'Cancelling a task reaches the skill; a call that was done already stays done.',
   'tasks.owner': 'A task of somebody else is answered like one that never was.',

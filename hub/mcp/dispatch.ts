@@ -29,7 +29,7 @@ import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './g
 import type { Listener, ParkedCalls } from './parked.ts';
 import { withAgent } from './principal.ts';
 import { isSkillsMethod, offersSkills, SKILLS_CAPABILITY, skillsAnswer } from './skills.ts';
-import { callAsTask, mayBeTask } from './tasks.ts';
+import { callAsTask, declaresTasks, mayBeTask } from './tasks.ts';
 
 /** Who stands at which door, in which era. */
 export interface Visitor {
@@ -172,22 +172,23 @@ export async function dispatch(
     }
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
-    const finished = (result: Result): Result =>
-      method === 'tools/call'
+    const principal = withAgent(visitor.principal, agentOf(server, context));
+    let send = async (order: GatewayRequest): Promise<Result> => {
+      const result = await gateway.request(principal, visitor.scope, order);
+      return method === 'tools/call'
         ? projected(gateway, visitor, server, { name: String(sent['name']), result })
         : perEra(visitor, method, result);
+    };
     if (tasks !== undefined && visitor.era === 'modern' && method === 'tools/call') {
       const tool = toolOf(gateway, visitor, sent['name']);
-      if (mayBeTask(tool, context)) {
-        const owner = withAgent(visitor.principal, agentOf(server, context));
-        const order = { method, params: sent, signal: context.mcpReq.signal, ...listenerOf(context) };
-        return await callAsTask(tasks, { owner, tool, order, place }, context, async (more) =>
-          finished(await gateway.request(owner, visitor.scope, { ...order, ...more })),
-        );
-      }
+      const plainly = send;
+      if (mayBeTask(tool, context))
+        send = (order) =>
+          callAsTask(tasks, { owner: principal, tool, order, place }, context, (more) =>
+            plainly({ ...order, ...more }),
+          );
     }
-    const result = await carried(parts, visitor, server, { method, params: sent, context });
-    return result['resultType'] === 'input_required' ? result : finished(result);
+    return await carried(parts, { ...visitor, principal }, server, { method, params: sent, context, send });
   } catch (error) {
     const lacking = visitor.era === 'modern' ? missingCapability(error) : undefined;
     if (lacking !== undefined) throw lacking;
@@ -242,22 +243,28 @@ function cacheable({ era }: Visitor, result: Record<string, unknown>, ttlMs: num
 }
 
 /**
- * Carries a request through the gateway. A client that can be asked is asked in its era's way: in its session by
- * requests, or with a result that it comes back to with answers.
+ * Sends a request on its way. A client that can be asked is asked in its era's way: in its session by requests, or
+ * with a result that it comes back to with answers.
  */
 async function carried(
-  { gateway, parked, answerTtlMs }: DispatchParts,
+  { parked, answerTtlMs }: DispatchParts,
   visitor: Visitor,
   server: Server,
   {
     method,
     params,
     context,
-  }: { method: GatewayRequest['method']; params: Record<string, unknown>; context: ServerContext },
+    send,
+  }: {
+    method: GatewayRequest['method'];
+    params: Record<string, unknown>;
+    context: ServerContext;
+    /** Its result is what the client gets. */
+    send: (order: GatewayRequest) => Promise<Result>;
+  },
 ): Promise<Result> {
   const { mcpReq } = context;
-  const principal = withAgent(visitor.principal, agentOf(server, context));
-  const { scope } = visitor;
+  const { principal, scope } = visitor;
   const listener = listenerOf(context);
   const order = { method, params, signal: mcpReq.signal, ...listener };
   if (visitor.era === 'legacy') {
@@ -266,7 +273,7 @@ async function carried(
       ask: (questions) => askInSession(context, questions, answerTtlMs),
       ...logWanted(visitor.session.logLevel, listener),
     };
-    return gateway.request(principal, scope, { ...order, client });
+    return send({ ...order, client });
   }
   const envelope = mcpReq.envelope as Record<string, unknown> | undefined;
   const capabilities = askable(envelope?.[CLIENT_CAPABILITIES_META_KEY]);
@@ -278,13 +285,19 @@ async function carried(
     (requestState === undefined && Object.keys(capabilities).length === 0)
   ) {
     const client: CallingClient = { capabilities: {}, ask: askNobody, ...logWanted(level, listener) };
-    return gateway.request(principal, scope, { ...order, client });
+    return send({ ...order, client });
   }
   const { _meta: _hop, ...asked } = params;
   const binding = {
     user: principal.user,
     client: principal.client,
-    request: { method, params: asked, door: scope.kind === 'all' ? null : scope.name },
+    request: {
+      method,
+      params: asked,
+      door: scope.kind === 'all' ? null : scope.name,
+      // Whoever began a call that may become a task must still know tasks when it does.
+      tasks: declaresTasks(context),
+    },
   };
   const round = {
     binding,
@@ -294,7 +307,7 @@ async function carried(
     listener,
   };
   return parked.round(round, (ask, signal, heard) =>
-    gateway.request(principal, scope, {
+    send({
       method,
       params,
       signal,

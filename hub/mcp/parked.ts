@@ -220,7 +220,12 @@ export function createParkedCalls({
           // What is missing or malformed is asked for again.
           if (parked.has(call.id)) return inputRequired(call, call.questions, binding);
         }
-        const outcome = await call.next;
+        let outcome = await call.next;
+        if (requestState === undefined && 'questions' in outcome) {
+          // A client may know what it will be asked, from an earlier call of the kind.
+          takeAnswers(call, inputResponses);
+          if (!parked.has(call.id)) outcome = await call.next;
+        }
         return 'result' in outcome ? outcome.result : inputRequired(call, outcome.questions, binding);
       } finally {
         // From here on the client has its answer, and closing that stream cancels nothing.

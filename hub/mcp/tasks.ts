@@ -17,7 +17,7 @@ import type { GatewayRequest } from './gateway.ts';
 
 /** SEP-2663; the methods and shapes below are those of its revision 2026-07-28. */
 const EXTENSION = 'io.modelcontextprotocol/tasks';
-/** How a tool of a skill of MCP 2026-07-28 says that it takes long; older revisions have `execution.taskSupport`. */
+/** How a tool says that it takes long, in any revision; those before 2026-07-28 have `execution.taskSupport` as well. */
 const TASK_SUPPORT_KEY = 'dev.berth/taskSupport';
 const POLL_INTERVAL_MS = 1_000;
 
@@ -83,25 +83,25 @@ export interface TaskableCall {
   owner: Owner;
   /** As listed to the client; undefined where there is no such tool. */
   tool: Record<string, unknown> | undefined;
+  /** Its `client` is asked in the request, as long as there is no task. */
   order: GatewayRequest;
   place: ErrorPlace;
 }
 
 /**
  * Whether this call may become a task: its client has said with this very request that it knows tasks, and does
- * not come back with answers to an `input_required` result.
+ * not come back to a call that goes on already.
  * @throws ProtocolError -32021 where the tool is only to be had as a task, and the client did not say so.
  */
 export function mayBeTask(tool: Record<string, unknown> | undefined, context: ServerContext): boolean {
-  if (declaresTasks(context))
-    return context.mcpReq.requestState() === undefined && context.mcpReq.inputResponses === undefined;
+  if (declaresTasks(context)) return context.mcpReq.requestState() === undefined;
   if (taskSupportOf(tool) === 'required') throw capabilityMissing();
   return false;
 }
 
 /**
- * Makes a call as a task, at once where the tool says that it takes long, otherwise when it does, or when it has
- * something to ask. `work` gives the call's result in the form that the client gets.
+ * Makes a call as a task, at once where the tool says that it takes long, otherwise when it does. Until then it asks
+ * the client in its request. `work` gives the call's result in the form that the client gets.
  * @throws whatever the work throws while there is no task.
  */
 export async function callAsTask(
@@ -118,9 +118,11 @@ export async function callAsTask(
       when: WHEN[taskSupportOf(tool)],
       signal: order.signal,
       onProgress: order.onProgress,
+      ask: order.client?.ask,
       failed: (error) => endingOf(error, place),
     },
-    ({ signal, onProgress, ask }) => work({ signal, onProgress, client: { capabilities, ask } }),
+    ({ signal, onProgress, ask }) =>
+      work({ signal, onProgress, client: { ...order.client, capabilities, ask } }),
   );
   return 'task' in answer ? { resultType: 'task', ...summary(answer.task) } : answer.result;
 }
@@ -135,7 +137,9 @@ export function isTaskOnly(tool: Record<string, unknown>): boolean {
 /** MCP 2025-11-25, Tool-Level Negotiation; a tool that says nothing is called like any other. */
 function taskSupportOf(tool: Record<string, unknown> | undefined): keyof typeof WHEN {
   const { taskSupport } = (tool?.['execution'] ?? {}) as Record<string, unknown>;
-  const said = taskSupport ?? ((tool?.['_meta'] ?? {}) as Record<string, unknown>)[TASK_SUPPORT_KEY];
+  const meta = (tool?.['_meta'] ?? {}) as Record<string, unknown>;
+  // First what an author wrote on purpose: SDKs of 2025-11-25 say `forbidden` for every tool by themselves.
+  const said = meta[TASK_SUPPORT_KEY] ?? taskSupport;
   return said === 'required' || said === 'optional' ? said : 'forbidden';
 }
 
@@ -173,7 +177,8 @@ function detailed(task: Task): Result {
   return { resultType: 'complete', ...summary(task), ...task.state };
 }
 
-function declaresTasks(context: ServerContext): boolean {
+/** Whether the client has said with this request that it knows tasks. */
+export function declaresTasks(context: ServerContext): boolean {
   const { extensions } = clientCapabilities(context);
   const declared = (extensions as Record<string, unknown> | undefined)?.[EXTENSION];
   return typeof declared === 'object' && declared !== null;

@@ -60,7 +60,7 @@ export interface TaskCall {
   tool: string;
   /**
    * `at-once`: a task from the start, and no call where none can be had. `if-possible`: the same, but a plain call
-   * where none can be had. `when-slow`: once it takes long, or asks something.
+   * where none can be had. `when-slow`: once it takes long, or asks something that `ask` is not there for.
    */
   when: 'at-once' | 'if-possible' | 'when-slow';
   /** Aborts when the client goes away; of no effect any more once the client has a task. */
@@ -68,7 +68,11 @@ export interface TaskCall {
   /** How a call that failed is told to whoever fetches it. */
   failed: (error: unknown) => Ending;
   onProgress?: Progress | undefined;
+  /** Puts questions to the client in its request, as long as there is no task (SEP-2663: such rounds come before it). */
+  ask?: Ask | undefined;
 }
+
+type Ask = (questions: Questions) => Promise<Answers>;
 
 type Progress = (progress: { progress: number; total?: number; message?: string }) => void;
 
@@ -76,7 +80,7 @@ type Progress = (progress: { progress: number; total?: number; message?: string 
 export interface Control {
   signal: AbortSignal;
   /** Puts questions to the client through its task. */
-  ask: (questions: Questions) => Promise<Answers>;
+  ask: Ask;
   onProgress: Progress;
 }
 
@@ -189,16 +193,41 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
       }));
     let wake: () => void = () => undefined;
     const needed = new Promise<void>((resolve) => (wake = resolve));
+    let isAnswered = false;
+    let asked = 0;
+    let stopTimer: () => void = () => undefined;
+    const startTimer = (): void => {
+      stopTimer = clock.after(limits.afterMs, () => {
+        // From here on its questions belong to the task. That there can be none is told below.
+        become().catch(() => undefined);
+        wake();
+      });
+    };
+    /** The client's time to answer is not the call's. */
+    const askFirst = async (ask: Ask, questions: Questions): Promise<Answers> => {
+      stopTimer();
+      asked += 1;
+      try {
+        return await ask(questions);
+      } finally {
+        asked -= 1;
+        if (asked === 0 && becoming === undefined && !isAnswered) startTimer();
+      }
+    };
     const doing = work({
       signal: abort.signal,
       async ask(questions) {
+        if (call.ask !== undefined) {
+          const entry = await becoming?.catch(() => undefined);
+          return entry === undefined ? askFirst(call.ask, questions) : put(entry, questions);
+        }
         const answers = put(await become(), questions);
         wake();
         return answers;
       },
       onProgress: (progress) => (became === undefined ? call.onProgress?.(progress) : say(became, progress)),
     });
-    const stopTimer = clock.after(limits.afterMs, wake);
+    startTimer();
     try {
       const isOver = await Promise.race([needed, doing.then(yes, yes)]);
       if (isOver === true && becoming === undefined) return { result: await doing };
@@ -207,15 +236,20 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
       if (becoming !== undefined) log.warn({ err: error }, 'a call goes on without a task');
       return { result: await doing };
     } finally {
+      isAnswered = true;
       stopTimer();
       leave();
     }
   }
 
   /** For want of a task, in the client's request. */
-  async function plainly({ signal, onProgress }: TaskCall, work: Work, why: unknown): Promise<Answer> {
+  async function plainly(
+    { signal, onProgress, ...call }: TaskCall,
+    work: Work,
+    why: unknown,
+  ): Promise<Answer> {
     log.warn({ err: why }, 'a call goes on without a task');
-    const ask = (): Promise<never> => Promise.reject(why);
+    const ask = call.ask ?? (() => Promise.reject(why));
     return { result: await work({ signal, ask, onProgress: (progress) => onProgress?.(progress) }) };
   }
 

@@ -231,6 +231,18 @@ describe('a requestState', () => {
     expect(again.requestState).not.toBe(result.requestState);
   });
 
+  it('is not needed for answers that come before the question', verifies('mcp.asks'), async () => {
+    const rig = await endpointRig(surfaces, { fixtures });
+    const who = { action: 'accept', content: { name: 'eve' } };
+    const early = { name: 'modern__whom', arguments: { tag: 'x' }, inputResponses: { who, why: who } };
+    expect(textOf((await post(rig, early))['result'])).toBe('accept eve asked x');
+    const wrong = { ...early, inputResponses: { who: { action: 'perhaps' }, why: who } };
+    expect((await post(rig, wrong))['result']).toMatchObject({
+      resultType: 'input_required',
+      inputRequests: { who: { method: 'elicitation/create' } },
+    });
+  });
+
   it('expires with the call that waits for it', verifies('mcp.asks-bound'), async () => {
     const clock = manualClock();
     const rig = await endpointRig(surfaces, { fixtures, clock });

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { GatewayRequest } from '../../../hub/mcp/gateway.ts';
 import { AppError } from '../../../protocol/errors.ts';
 import { capture } from '../../support/fixture-skills.ts';
+import { manualClock } from '../../support/manual-clock.ts';
 import { verifies } from '../../support/verifies.ts';
 import {
   CLIENTS,
@@ -100,6 +101,8 @@ async function until(rig: EndpointRig, taskId: string, status: string): Promise<
 
 const call = (name: string, more: object = {}) => ({ name, arguments: {}, ...more });
 const text = (words: string) => ({ content: [{ type: 'text', text: words }] });
+const FORM = { method: 'elicitation/create', params: { message: 'Who?' } } as const;
+const ANSWER = { action: 'accept', content: { name: 'Ada' } };
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/;
 
 describe('a client that knows tasks', () => {
@@ -157,29 +160,23 @@ describe('a client that knows tasks', () => {
   it('answers what is asked in the middle of a call', verifies('tasks.input'), async () => {
     const rig = await doorRig({
       request: async ({ client }) => {
-        const form = { method: 'elicitation/create', params: { message: 'Who?' } } as const;
-        const { who } = (await client?.ask({ who: form })) ?? {};
+        const { who } = (await client?.ask({ who: FORM })) ?? {};
         return text(JSON.stringify(who));
       },
     });
-    const { result: created } = await ask(
-      rig,
-      'tools/call',
-      call('modern__echo', { arguments: { message: '' } }),
-    );
-    expect(created).toMatchObject({ resultType: 'task', status: 'input_required' });
+    const { result: created } = await ask(rig, 'tools/call', call('modern__long'));
+    expect(created).toMatchObject({ resultType: 'task' });
     expect(created).not.toHaveProperty('inputRequests');
     const taskId = String(created['taskId']);
     const waiting = await until(rig, taskId, 'input_required');
     const [key = ''] = Object.keys(waiting['inputRequests']);
     expect(waiting['inputRequests'][key]).toMatchObject({ method: 'elicitation/create' });
-    const answer = { action: 'accept', content: { name: 'Ada' } };
-    for (const inputResponses of [{ 'no-such-key': answer }, { [key]: answer }]) {
+    for (const inputResponses of [{ 'no-such-key': ANSWER }, { [key]: ANSWER }]) {
       const { result } = await ask(rig, 'tasks/update', { taskId, inputResponses });
       const { _meta: _hub, ...rest } = result;
       expect(rest).toEqual({ resultType: 'complete' });
     }
-    expect(await until(rig, taskId, 'completed')).toMatchObject({ result: text(JSON.stringify(answer)) });
+    expect(await until(rig, taskId, 'completed')).toMatchObject({ result: text(JSON.stringify(ANSWER)) });
   });
 
   it('answers what skills of either era ask, through the task', verifies('tasks.input'), async () => {
@@ -202,6 +199,60 @@ describe('a client that knows tasks', () => {
       }
       expect(await until(rig, taskId, 'completed')).toMatchObject({ result: text('name 1 name 2') });
     }
+  });
+
+  it('is asked before there is a task, and gets one after its answers', verifies('tasks.first'), async () => {
+    const clock = manualClock();
+    const { tasks } = await tasksRig({ clock, limits: { afterMs: 5_000 } });
+    let finish: () => void = () => undefined;
+    const finishing = new Promise<void>((resolve) => (finish = resolve));
+    let calls = 0;
+    const rig = await endpointRig(surfaces, {
+      tasks,
+      async request(_principal, _scope, { client }) {
+        calls += 1;
+        const { who } = (await client?.ask({ who: FORM })) ?? {};
+        clock.advance(5_000);
+        const { really } = (await client?.ask({ really: FORM })) ?? {};
+        await finishing;
+        return text(JSON.stringify([who, really]));
+      },
+    });
+    const asked = call('modern__echo', { arguments: { message: '' } });
+    const { result: first } = await ask(rig, 'tools/call', asked);
+    expect(first).toMatchObject({ resultType: 'input_required', inputRequests: { who: FORM } });
+    expect(first).not.toHaveProperty('taskId');
+    clock.advance(60_000);
+    const { requestState } = first;
+    const again = { ...asked, inputResponses: { who: ANSWER }, requestState };
+    // Whoever no longer says that it knows tasks must not be given one.
+    expect((await ask(rig, 'tools/call', again, { declared: false })).error).toMatchObject({ code: -32_602 });
+    const { result: created } = await ask(rig, 'tools/call', again);
+    expect(created).toMatchObject({ resultType: 'task' });
+    expect(created).not.toHaveProperty('requestState');
+    expect(created).not.toHaveProperty('inputRequests');
+    const taskId = String(created['taskId']);
+    const waiting = await until(rig, taskId, 'input_required');
+    const [key = ''] = Object.keys(waiting['inputRequests']);
+    await ask(rig, 'tasks/update', { taskId, inputResponses: { [key]: ANSWER } });
+    finish();
+    const done = await until(rig, taskId, 'completed');
+    expect(done).toMatchObject({ result: text(JSON.stringify([ANSWER, ANSWER])) });
+    expect(calls).toBe(1);
+  });
+
+  it('is asked in its request where it can have no further task', verifies('tasks.first'), async () => {
+    const { tasks } = await tasksRig({ limits: { openPerClient: 0 } });
+    const rig = await endpointRig(surfaces, {
+      tasks,
+      request: async (_principal, _scope, { client }) =>
+        text(JSON.stringify((await client?.ask({ who: FORM })) ?? {})),
+    });
+    const { result: first } = await ask(rig, 'tools/call', call('modern__long'));
+    expect(first).toMatchObject({ resultType: 'input_required', inputRequests: { who: FORM } });
+    const { requestState } = first;
+    const again = call('modern__long', { inputResponses: { who: ANSWER }, requestState });
+    expect((await ask(rig, 'tools/call', again)).result).toMatchObject(text(JSON.stringify({ who: ANSWER })));
   });
 
   it('learns how a call failed, in the two ways there are', verifies('tasks.durable'), async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Questions } from '../../../hub/questions.ts';
 import type { Control, TaskCall } from '../../../hub/tasks/tasks.ts';
 import type { Task } from '../../../hub/tasks/task.ts';
 import { AppError } from '../../../protocol/errors.ts';
@@ -209,6 +210,42 @@ describe('a question in the middle of a call', () => {
     );
     await tasks.cancel(ada, id);
     await becomes(() => tasks.get(ada, id), 'cancelled');
+  });
+});
+
+describe('a question before there is a task', () => {
+  it('is put in the request, whose client has its own time to answer', verifies('tasks.first'), async () => {
+    const clock = manualClock();
+    const { tasks, rows } = await tasksRig({ clock });
+    const asked: Questions[] = [];
+    const waiting: number[] = [];
+    const ask = async (questions: Questions) => {
+      asked.push(questions);
+      waiting.push(clock.waiting());
+      return { who: said(asked.length) };
+    };
+    const answer = await tasks.run(taskCall({ when: 'when-slow', ask }), async (control) => ({
+      all: await Promise.all([control.ask({ who: form }), control.ask({ who: form })]),
+    }));
+    expect(answer).toEqual({ result: { all: [{ who: said(1) }, { who: said(2) }] } });
+    expect(asked).toEqual([{ who: form }, { who: form }]);
+    expect(waiting).toEqual([0, 0]);
+    expect(clock.waiting()).toBe(0);
+    expect(await rows()).toEqual([]);
+  });
+
+  it('is put in the request as well where there can be no task', verifies('tasks.first'), async () => {
+    const clock = manualClock();
+    const { tasks } = await tasksRig({ clock, limits: { openPerClient: 0 } });
+    const ask = async () => ({ who: said(1) });
+    const slow = async (control: Control) => {
+      clock.advance(5_000);
+      return control.ask({ who: form });
+    };
+    for (const when of ['when-slow', 'if-possible'] as const) {
+      const answer = await tasks.run(taskCall({ when, ask }), slow);
+      expect(answer).toEqual({ result: { who: said(1) } });
+    }
   });
 });
 

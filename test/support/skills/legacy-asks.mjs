@@ -15,12 +15,13 @@ const elicit = (message) =>
     message,
     requestedSchema: { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] },
   });
+const TASKABLE = { 'dev.berth/taskSupport': 'optional' };
 const tag = { tag: z.string().default('') };
 server.registerTool('whom', { description: 'Asks.', inputSchema: tag }, async ({ tag: about }) => {
   const { action, content } = await elicit(`Who? ${about}`);
   return text(`${action} ${String(content?.name ?? '')} asked ${about}`);
 });
-server.registerTool('both', { description: 'Asks.', inputSchema: tag }, async () => {
+server.registerTool('both', { description: 'Asks.', inputSchema: tag, _meta: TASKABLE }, async () => {
   const [one, two] = await Promise.all([elicit('One?'), elicit('Two?')]);
   return text(`${String(one.content?.name)} ${String(two.content?.name)}`);
 });

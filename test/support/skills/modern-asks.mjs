@@ -18,10 +18,10 @@ serveStdio(() => {
     { name: 'modern-asks', version: '1.0.0' },
     { capabilities: { tools: {}, logging: {}, resources: { subscribe: true } } },
   );
-  const ask = (name, requests, answered) =>
+  const ask = (name, requests, answered, _meta) =>
     server.registerTool(
       name,
-      { description: 'Asks.', inputSchema: z.object({ tag: z.string().default('') }) },
+      { description: 'Asks.', inputSchema: z.object({ tag: z.string().default('') }), _meta },
       ({ tag }, { mcpReq }) => {
         const { inputResponses } = mcpReq;
         if (inputResponses === undefined)
@@ -38,6 +38,7 @@ serveStdio(() => {
     'both',
     () => ({ one: form('One?'), two: form('Two?') }),
     ({ one, two }) => text(`${one.content?.name} ${two.content?.name}`),
+    { 'dev.berth/taskSupport': 'optional' },
   );
   ask(
     'twice',

@@ -1,29 +1,20 @@
-import {
-  type CallToolResult,
-  type InputResponses,
-  McpServer,
-  ProtocolError,
-  ProtocolErrorCode,
-} from '@modelcontextprotocol/server';
+import { McpServer, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { SkillsExtension } from '@modelcontextprotocol/server/ext/skills';
-import { z } from 'zod';
 import { askingTools, type RoundCodec } from './asking-tools.ts';
 import { CONTENT_TOOLS } from './content-tools.ts';
 import { addPrompts } from './prompts.ts';
 import { addResources } from './resources.ts';
-import { needTasks, TASKS_EXTENSION, taskTools } from './task-tools.ts';
-import type { Tasks } from './tasks.ts';
+import { TASK_TOOLS } from './task-tools.ts';
 import { listed, text, type FixtureTools } from './tool.ts';
 
 /** What outlives one server: over HTTP each request has a server of its own. */
 export interface FixtureParts {
-  tasks: Tasks;
   codec: RoundCodec;
   skills: SkillsExtension;
 }
 
 /** A server with everything that the conformance suite asks for, under the names it asks for. */
-export function fixtureServer({ tasks, codec, skills }: FixtureParts): McpServer {
+export function fixtureServer({ codec, skills }: FixtureParts): McpServer {
   const server = new McpServer(
     { name: 'conformance', version: '1.0.0' },
     {
@@ -33,7 +24,6 @@ export function fixtureServer({ tasks, codec, skills }: FixtureParts): McpServer
         resources: { listChanged: true, subscribe: true },
         completions: {},
         logging: {},
-        extensions: { [TASKS_EXTENSION]: {} },
       },
       requestState: { verify: codec.verify },
     },
@@ -44,7 +34,7 @@ export function fixtureServer({ tasks, codec, skills }: FixtureParts): McpServer
   addTools(server, {
     ...CONTENT_TOOLS,
     ...askingTools(codec),
-    ...taskTools(tasks),
+    ...TASK_TOOLS,
     test_trigger_tool_change: {
       description: 'Says that the tools have changed.',
       run() {
@@ -60,7 +50,6 @@ export function fixtureServer({ tasks, codec, skills }: FixtureParts): McpServer
       },
     },
   });
-  addTasks(server, tasks);
   return server;
 }
 
@@ -73,29 +62,6 @@ function addTools({ server }: McpServer, tools: FixtureTools): void {
     const tool = Object.hasOwn(tools, params.name) ? tools[params.name] : undefined;
     if (tool === undefined)
       throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'There is no such tool.');
-    return (await tool.run(params.arguments ?? {}, context)) as CallToolResult;
-  });
-}
-
-const anything = z.looseObject({});
-const ofTask = z.looseObject({ taskId: z.string() });
-
-function addTasks({ server }: McpServer, tasks: Tasks): void {
-  server.setRequestHandler('tasks/get', { params: ofTask, result: anything }, ({ taskId }, context) => {
-    needTasks(context);
-    return tasks.get(taskId);
-  });
-  server.setRequestHandler(
-    'tasks/update',
-    { params: ofTask.extend({ inputResponses: anything.optional() }), result: anything },
-    ({ taskId, inputResponses }, context) => {
-      needTasks(context);
-      // The SDK takes these out of every request, whichever method it is.
-      return tasks.update(taskId, (context.mcpReq.inputResponses ?? inputResponses ?? {}) as InputResponses);
-    },
-  );
-  server.setRequestHandler('tasks/cancel', { params: ofTask, result: anything }, ({ taskId }, context) => {
-    needTasks(context);
-    return tasks.cancel(taskId);
+    return tool.run(params.arguments ?? {}, context);
   });
 }

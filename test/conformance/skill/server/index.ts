@@ -5,10 +5,8 @@ import { loadSkills } from '@modelcontextprotocol/server/ext/skills/node';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import type { RoundState } from './asking-tools.ts';
 import { fixtureServer } from './fixture.ts';
-import { createTasks } from './tasks.ts';
 
 const parts = {
-  tasks: createTasks(),
   codec: createRequestStateCodec<RoundState>({ key: randomBytes(32) }),
   skills: await loadSkills(join(import.meta.dirname, '../skills')),
 };

@@ -4,19 +4,20 @@ import {
   type ClientCapabilities,
   type InputRequiredResult,
   type JSONObject,
-  type Result,
   type ServerContext,
   type Tool,
 } from '@modelcontextprotocol/server';
 
-/** What a tool may come to: a result, a question to the client, or a task that goes on without the call. */
-export type Outcome = CallToolResult | InputRequiredResult | Result;
+/** What a tool may come to: a result, or a question to the client. */
+export type Outcome = CallToolResult | InputRequiredResult;
 
 /** A tool as the fixture keeps it: what is listed, and what runs. */
 export interface FixtureTool {
   description: string;
   /** JSON Schema as it is listed; absent means no arguments. */
   inputSchema?: JSONObject;
+  /** Asks the hub to make a task of each call; absent, a call becomes one when it takes long. */
+  taskSupport?: 'optional' | 'required';
   run(args: Record<string, unknown>, context: ServerContext): Outcome | Promise<Outcome>;
 }
 
@@ -24,8 +25,13 @@ export interface FixtureTool {
 export type FixtureTools = Readonly<Record<string, FixtureTool>>;
 
 /** The tool as `tools/list` shows it. */
-export function listed(name: string, { description, inputSchema }: FixtureTool): Tool {
-  return { name, description, inputSchema: { type: 'object', ...inputSchema } };
+export function listed(name: string, { description, inputSchema, taskSupport }: FixtureTool): Tool {
+  return {
+    name,
+    description,
+    inputSchema: { type: 'object', ...inputSchema },
+    ...(taskSupport === undefined ? {} : { _meta: { 'dev.berth/taskSupport': taskSupport } }),
+  };
 }
 
 /** A result of one text. */
