@@ -99,6 +99,7 @@ export async function call(
     const answer = await parts.perform(target.skill, principal.user, {
       ...relayed(parts.clock, request, secrets),
       ...turnedTo(parts, { call: id, target, request, secrets }),
+      caller: principal.client,
       params: target.params,
     });
     const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);

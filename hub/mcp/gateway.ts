@@ -59,4 +59,6 @@ export interface GatewayRequest {
   onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
   /** Whom the skill may turn to meanwhile, where the client can be asked or wants to hear its log. */
   client?: CallingClient | undefined;
+  /** The client by its name in the hub; the call path sets it. */
+  caller?: string;
 }

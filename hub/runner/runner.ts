@@ -29,6 +29,8 @@ export interface SkillRequest {
   onProgress?: (progress: SkillProgress) => void;
   /** Whom the skill may turn to, with no more capabilities than it was granted to use. */
   client?: CallingClient | undefined;
+  /** Which client it is: a process that may ask keeps what it was answered, so it serves one alone. */
+  caller?: string;
 }
 
 export interface SkillProgress {

@@ -36,10 +36,10 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   function childFor(
     skill: RunnableSkill,
     user: string,
-    client: SkillRequest['client'],
+    { client, caller }: Pick<SkillRequest, 'client' | 'caller'>,
   ): { key: string; child: Child } {
     const { offered, serial } = conversationOf(skill, client?.capabilities ?? {});
-    const key = canonicalJson([skill.name, user, offered]);
+    const key = canonicalJson([skill.name, user, offered, serial ? (caller ?? null) : null]);
     const running = current.get(key);
     if (running !== undefined && running.state() !== 'stopping') {
       if (running.skill.epoch === skill.epoch && running.skill.version === skill.version) {
@@ -101,7 +101,7 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   ): Promise<Record<string, unknown>> {
     if (closed)
       throw new AppError('unavailable', { detail: 'The hub is stopping and starts nothing any more.' });
-    const { key, child } = childFor(skill, user, order.client);
+    const { key, child } = childFor(skill, user, order);
     if (child.calls() >= limits.maxConcurrentPerChild) {
       throw new AppError('skill-busy', {
         detail: `${skill.name} has ${limits.maxConcurrentPerChild} calls in flight for this user already.`,
@@ -136,7 +136,7 @@ async function endForGood(child: Child, reason: string): Promise<void> {
 
 /**
  * A child serves one user and one set of client capabilities. Up to 2025-11-25 a process is told once, at the
- * start, what it may ask, and does not say in which call it asks: calls that it may ask in take turns. From
+ * start, what it may ask, and does not say in which call it asks: it serves one client, whose calls take turns. From
  * 2026-07-28 on each request says so for itself, and one child does for all.
  */
 function conversationOf(

@@ -161,6 +161,18 @@ describe.each(PAIRS)('a %s client and a %s skill', (_era, skill, connect) => {
     expect(ada.asked.toSorted()).toEqual(['Who? 0', 'Who? 2', 'Who? 4', 'Who? 6']);
   });
 
+  it(
+    'of one user share no process that may ask with another client',
+    verifies('mcp.asks-apart'),
+    async () => {
+      const rig = await endpointRig(surfaces, { fixtures });
+      const [one, other] = await Promise.all([connect(rig, 'ada'), connect(rig, 'ada-too')]);
+      await Promise.all([one.call(`${skill}__whom`), other.call(`${skill}__whom`)]);
+      const processes = rig.running().filter((child) => child.skill.includes(skill));
+      expect(processes).toHaveLength(skill === 'legacy' ? 2 : 1);
+    },
+  );
+
   it('that cannot be asked, fail in words', verifies('mcp.asks'), async () => {
     const rig = await endpointRig(surfaces, { fixtures });
     const client = await connect(rig, 'ada', {});

@@ -22,6 +22,7 @@ import { runnerRig } from '../runner/rig.ts';
 const TOKENS: Readonly<Record<string, Principal>> = {
   'token-of-ada': { user: 'ada', client: 'editor' },
   'token-of-bob': { user: 'bob', client: 'editor-of-bob' },
+  'token-of-ada-too': { user: 'ada', client: 'terminal' },
 };
 
 export interface Surfaces {
@@ -80,7 +81,7 @@ export async function endpointRig(
       asked.push(principal);
       if (fails !== undefined) return fails(principal, scope, order);
       const { skill, params } = route(skills, scope, order.params);
-      return runner.request(skill, principal.user, { ...order, params });
+      return runner.request(skill, principal.user, { ...order, params, caller: principal.client });
     },
     async subscribe(principal, scope, uri, updated) {
       const request = {
@@ -130,6 +131,7 @@ export async function endpointRig(
     url: `http://127.0.0.1:${port}`,
     port,
     said,
+    running: () => runner.running(),
     lines,
     asked,
     /** Hides a tool, prompt or resource from a user from now on, and tells the endpoint that something changed. */
