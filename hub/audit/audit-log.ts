@@ -123,7 +123,8 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   function writeSoon(): void {
     if (isDue || queue.length === 0) return;
     isDue = true;
-    setImmediate(() => void exclusive(flush));
+    // What was written is written: a head that could not be signed is signed with the next records.
+    setImmediate(() => void exclusive(flush).catch(() => undefined));
   }
 
   return {
