@@ -4,6 +4,7 @@ import type { Logger } from '../protocol/node/logger.ts';
 import type { Decision } from '../protocol/policy.ts';
 import type { ArgumentChecks } from './arguments.ts';
 import type { AuditLog } from './audit/audit-log.ts';
+import type { Cancellation } from './cancellation.ts';
 import type { Catalog, Target } from './catalog.ts';
 import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { GatewayRequest, Principal, Scope } from './mcp/gateway.ts';
@@ -97,10 +98,12 @@ export async function call(
   try {
     refuseIfChanged(parts.installed, target.skill);
     const answer = await parts.perform(target.skill, principal.user, {
-      ...relayed(parts.clock, request, secrets),
-      ...turnedTo(parts, { call: id, target, request, secrets }),
-      caller: principal.client,
+      method: request.method,
       params: target.params,
+      signal: request.signal,
+      onProgress: relayed(parts.clock, request, secrets),
+      client: turnedTo(parts, { call: id, target, request, secrets }),
+      caller: principal.client,
     });
     const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);
     finish(result['isError'] === true ? 'error' : 'ok', { bytes });
@@ -135,29 +138,25 @@ const PROGRESS_AT_ONCE = 100;
 const PROGRESS_PER_SECOND = 20;
 const MAX_PROGRESS_CHARS = 1000;
 
-/** The request with its progress bounded and without secrets: nobody can be made to buffer what a skill reports. */
+/** Progress bounded and without secrets: nobody can be made to buffer what a skill reports. */
 function relayed(
   clock: Clock,
-  request: GatewayRequest,
+  { onProgress }: GatewayRequest,
   secrets: ReadonlyMap<string, string>,
-): GatewayRequest {
-  const { onProgress } = request;
-  if (onProgress === undefined) return request;
+): GatewayRequest['onProgress'] {
+  if (onProgress === undefined) return undefined;
   const startedAt = clock.now();
   let told = 0;
-  return {
-    ...request,
-    onProgress({ message, ...progress }) {
-      const allowed = PROGRESS_AT_ONCE + ((clock.now() - startedAt) / 1000) * PROGRESS_PER_SECOND;
-      if (told >= allowed) return;
-      told += 1;
-      onProgress({
-        ...progress,
-        ...(message === undefined
-          ? {}
-          : { message: sayable(String(redact(message, secrets)), MAX_PROGRESS_CHARS) }),
-      });
-    },
+  return ({ message, ...progress }) => {
+    const allowed = PROGRESS_AT_ONCE + ((clock.now() - startedAt) / 1000) * PROGRESS_PER_SECOND;
+    if (told >= allowed) return;
+    told += 1;
+    onProgress({
+      ...progress,
+      ...(message === undefined
+        ? {}
+        : { message: sayable(String(redact(message, secrets)), MAX_PROGRESS_CHARS) }),
+    });
   };
 }
 
@@ -177,11 +176,11 @@ function turnedTo(
     request: { client },
     secrets,
   }: { call: string; target: Target; request: GatewayRequest; secrets: ReadonlyMap<string, string> },
-): Pick<GatewayRequest, 'client'> {
-  if (client === undefined) return {};
+): CallingClient | undefined {
+  if (client === undefined) return undefined;
   const { skill } = target;
   const capabilities = offered(askable(client.capabilities), skill.permissions.mcp);
-  if (Object.keys(capabilities).length === 0 && client.logLevel === undefined) return { client: undefined };
+  if (Object.keys(capabilities).length === 0 && client.logLevel === undefined) return undefined;
   const asking = {
     title: skill.manifest.title,
     skill: skill.name,
@@ -217,23 +216,21 @@ function turnedTo(
   }
 
   return {
-    client: {
-      ...client,
-      capabilities,
-      ask,
-      log(message) {
-        logged += 1;
-        if (logged > MAX_LOGS_PER_CALL) return;
-        const clean = redact(message, secrets) as Record<string, unknown>;
-        if (JSON.stringify(clean).length <= MAX_LOG_CHARS) client.log?.(clean);
-      },
+    ...client,
+    capabilities,
+    ask,
+    log(message) {
+      logged += 1;
+      if (logged > MAX_LOGS_PER_CALL) return;
+      const clean = redact(message, secrets) as Record<string, unknown>;
+      if (JSON.stringify(clean).length <= MAX_LOG_CHARS) client.log?.(clean);
     },
   };
 }
 
 type Outcome = 'ok' | 'error' | 'cancelled' | 'timeout' | 'crashed' | 'unknown';
 
-function outcomeOf(error: AppError, signal: AbortSignal): Outcome {
+function outcomeOf(error: AppError, signal: Cancellation): Outcome {
   if (signal.aborted || error.code === 'call-cancelled') return 'cancelled';
   if (error.code === 'skill-timeout') return 'timeout';
   return error.code === 'skill-crashed' ? 'crashed' : 'error';

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import { AppError } from '../protocol/errors.ts';
-import { createToken, hashOfToken, isToken } from '../protocol/node/tokens.ts';
+import { createToken, hashOfToken } from '../protocol/node/tokens.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import type { Principal } from './mcp/gateway.ts';
 import type { HubTables } from './store/schema.ts';
@@ -202,7 +202,7 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
     },
 
     authenticate(token) {
-      const hash = isToken(token) ? hashOfToken(token).toString('hex') : '';
+      const hash = hashOfToken(token).toString('hex');
       const client = byHash.get(hash);
       if (client === undefined || ended.has(hash)) {
         throw new AppError('not-signed-in', {

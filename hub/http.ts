@@ -30,8 +30,6 @@ export function mountHub(app: Express, { ready, protectedResource }: HubDoors): 
 export function mcpFirst(endpoint: McpEndpoint): Front {
   return (request, response) => {
     if (!isMcpPath(request.url ?? '/')) return false;
-    response.setHeader('cache-control', 'no-store');
-    response.setHeader('x-content-type-options', 'nosniff');
     void endpoint.handle(request, response);
     return true;
   };

@@ -89,18 +89,23 @@ export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<
   const read = () => parts.db.transaction().execute((db) => readSkills({ ...parts, db }));
   const reading = agentSkills();
   let skills: readonly InstalledSkill[] = [];
+  let byName: ReadonlyMap<string, InstalledSkill> = new Map();
+  const keep = (found: readonly Omit<InstalledSkill, 'agentSkill'>[]): void => {
+    skills = found.map((skill) => ({ ...skill, agentSkill: reading.of(skill.digest) }));
+    byName = new Map(skills.map((skill) => [skill.name, skill]));
+  };
   /** What was granted or taken back counts at once; what there is to read may follow. */
   async function refresh(): Promise<void> {
     const found = await read();
-    skills = found.map((skill) => ({ ...skill, agentSkill: reading.of(skill.digest) }));
+    keep(found);
     await reading.load(found);
     // Of the newest state: another refresh may have overtaken this one while it read files.
-    skills = skills.map((skill) => ({ ...skill, agentSkill: reading.of(skill.digest) }));
+    keep(skills);
   }
   await refresh();
   const listeners = new Set<() => void>();
   return {
-    get: (name) => skills.find((skill) => skill.name === name),
+    get: (name) => byName.get(name),
     find: (name) => skills.find((skill) => skill.name === name || skill.alias === name),
     list: () => skills,
     async reload() {

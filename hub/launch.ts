@@ -33,8 +33,17 @@ interface LaunchParts {
  * ends a subscription that was begun by such a request.
  */
 export function launcher(parts: LaunchParts) {
+  /** An installed skill is replaced and never altered: what was made of one holds as long as it lives. */
+  const known = new WeakMap<InstalledSkill, RunnableSkill>();
+  const runnableOf = (skill: InstalledSkill): RunnableSkill => {
+    const before = known.get(skill);
+    if (before !== undefined) return before;
+    const made = runnable(parts, skill);
+    known.set(skill, made);
+    return made;
+  };
   const release = (skill: InstalledSkill, user: string, uri: string) =>
-    parts.runner.request(runnable(parts, skill), user, {
+    parts.runner.request(runnableOf(skill), user, {
       method: 'resources/unsubscribe',
       params: { uri },
       signal: new AbortController().signal,
@@ -56,7 +65,7 @@ export function launcher(parts: LaunchParts) {
         request,
       );
     }
-    return parts.runner.request(runnable(parts, skill), user, request);
+    return parts.runner.request(runnableOf(skill), user, request);
   }
 }
 

@@ -69,7 +69,7 @@ export async function startHub(
   const database = await openDatabase<HubTables>(paths.database, { migrations: hubMigrations });
   const db = database.query;
   const auditKey = await readOrCreateKey(join(paths.keys, 'audit.pem'));
-  const audit = await openAuditLog({ db, key: auditKey, clock });
+  const audit = await openAuditLog({ database, key: auditKey, clock });
   const driver = createBwrapDriver({
     path: config.path,
     stateDir: paths.sandbox,

@@ -28,6 +28,7 @@ export function boundedResult(result: Record<string, unknown>): {
 
 /** The value with every occurrence of a secret replaced by its name; the value itself when there is none. */
 export function redact(value: unknown, secrets: ReadonlyMap<string, string>): unknown {
+  if (secrets.size === 0) return value;
   const clean = redaction(secrets, MIN_REDACTED_LENGTH);
   return clean === undefined ? value : redacted(value, clean);
 }

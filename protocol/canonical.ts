@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { AppError } from './errors.ts';
 
@@ -8,8 +8,6 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 /** How deep values may nest; deeper ones are refused before they can exhaust the stack. */
 export const JSON_MAX_DEPTH = 128;
 
-const ANY_SURROGATE = /[\ud800-\udfff]/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
 const LONE_SURROGATES = /\p{Surrogate}/gu;
 
 /**
@@ -41,9 +39,7 @@ function textOfNumber(value: number): string {
 
 // RFC 8785 §3.2.2.2: JSON.stringify escapes exactly what it asks for, but lets lone surrogates through.
 function textOfString(value: string): string {
-  // Nearly all text has no surrogate at all, and then needs no closer look.
-  if (ANY_SURROGATE.test(value) && LONE_SURROGATE.test(value))
-    throw refused('A JSON string holds half a surrogate pair.');
+  if (!value.isWellFormed()) throw refused('A JSON string holds half a surrogate pair.');
   return JSON.stringify(value);
 }
 
@@ -62,20 +58,12 @@ function textOfObject(value: object, depth: number): string {
   if (prototype !== Object.prototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     throw new TypeError(`Canonical JSON cannot say an instance of ${value.constructor.name}.`);
   }
-  return `{${membersOf(value as Record<string, unknown>, depth)
-    .map(([, text]) => text)
-    .join(',')}}`;
-}
-
-function membersOf(properties: Readonly<Record<string, unknown>>, depth: number): [string, string][] {
-  return Object.keys(properties)
-    .sort()
-    .map((key) => [key, `${textOfString(key)}:${textOf(properties[key], depth)}`]);
-}
-
-/** The members of an object's canonical JSON with their names, in order: for texts that differ in one member. */
-export function canonicalMembers(value: Readonly<Record<string, unknown>>): [string, string][] {
-  return membersOf(value, 1);
+  const properties = value as Record<string, unknown>;
+  let text = '';
+  for (const key of Object.keys(properties).sort()) {
+    text += `${text === '' ? '' : ','}${textOfString(key)}:${textOf(properties[key], depth)}`;
+  }
+  return `{${text}}`;
 }
 
 function refused(detail: string): AppError {
@@ -107,12 +95,12 @@ export const digestSchema = z
 
 /** SHA-256; a string is hashed as UTF-8. */
 export function sha256(bytes: Uint8Array | string): Buffer {
-  return createHash('sha256').update(bytes).digest();
+  return hash('sha256', bytes, 'buffer');
 }
 
 /** The digest of bytes; a string is hashed as UTF-8. */
 export function digestOf(bytes: Uint8Array | string): Digest {
-  return `sha256:${sha256(bytes).toString('hex')}`;
+  return `sha256:${hash('sha256', bytes, 'hex')}`;
 }
 
 /** The digest of a JSON value, independent of how it was spaced and ordered. */

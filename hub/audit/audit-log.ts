@@ -1,14 +1,13 @@
-import { CompiledQuery, type Kysely, type Transaction } from 'kysely';
-import { type AuditEvent, type AuditRecord, linked, signHead } from '../../protocol/audit.ts';
+import type { Kysely, Transaction } from 'kysely';
+import { type AuditEvent, type ChainTip, linked, signHead } from '../../protocol/audit.ts';
 import { canonicalJson } from '../../protocol/canonical.ts';
+import type { Database } from '../../protocol/node/database.ts';
 import type { SigningKey } from '../../protocol/node/keys.ts';
 import type { HubTables } from '../store/schema.ts';
 import { type Clock, timestamp } from '../clock.ts';
 
 /** How many records one signed head covers at most. */
 const RECORDS_PER_HEAD = 256;
-/** So that one statement stays small. */
-const ROWS_PER_INSERT = 1000;
 /** How long a note waits for other records to be written with. */
 const NOTE_DELAY_MS = 20;
 
@@ -38,13 +37,16 @@ export interface AuditLog {
 }
 
 interface AuditLogParts {
-  db: Kysely<HubTables>;
+  database: Database<HubTables>;
   key: SigningKey;
   clock: Clock;
 }
 
 /** Opens the log of a database and goes on from its last record. */
-export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<AuditLog> {
+export async function openAuditLog({ database, key, clock }: AuditLogParts): Promise<AuditLog> {
+  const { query: db, raw } = database;
+  const inserting = raw.prepare('insert into audit (seq, record) values (?, ?)');
+  const insertTogether = raw.transaction(insert);
   let last = await lastRecord(db);
   let signedUpTo = await lastSignedHead(db);
   let closed = false;
@@ -62,17 +64,18 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   }
 
   /** The records of some events behind a tip. @throws AppError `request-invalid` for what canonical JSON cannot say. */
-  function chained(tip: AuditRecord | undefined, events: readonly AuditEvent[]): Chained {
-    let end = tip;
-    const rows = events.map((event) => {
-      const { record, text } = linked(end, { time: timestamp(clock), ...event });
-      end = record;
-      return { seq: record.seq, record: text };
-    });
-    return { tip: end, rows };
+  function chained(tip: ChainTip | undefined, events: readonly AuditEvent[]): Linked[] {
+    const records: Linked[] = [];
+    for (const event of events) records.push(linked(records.at(-1) ?? tip, timestamp(clock), event));
+    return records;
   }
 
-  async function signTip(trx: Kysely<HubTables>, tip: AuditRecord | undefined): Promise<void> {
+  /** Adds records to the transaction that is open on the connection. */
+  function insert(records: readonly Linked[]): void {
+    for (const { seq, text } of records) inserting.run(seq, text);
+  }
+
+  async function signTip(trx: Kysely<HubTables>, tip: ChainTip | undefined): Promise<void> {
     if (tip === undefined || tip.seq === signedUpTo) return;
     await trx
       .insertInto('audit_head')
@@ -87,25 +90,24 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
     isDue = false;
     stopWaiting?.();
     stopWaiting = undefined;
-    let tip = last;
-    const rows: Row[] = [];
+    const records: Linked[] = [];
     const written: Waiting[] = [];
+    let awaited = 0;
     for (const waiting of batch) {
       try {
-        const own = chained(tip, waiting.events);
-        tip = own.tip;
-        for (const row of own.rows) rows.push(row);
+        for (const record of chained(records.at(-1) ?? last, waiting.events)) records.push(record);
         written.push(waiting);
+        if (waiting.isAwaited) awaited += 1;
       } catch (error) {
         // What cannot be said is the fault of one; the others of this moment have no part in it.
         waiting.reject(error);
       }
     }
-    if (rows.length === 0) return;
+    if (records.length === 0) return;
     try {
-      if (rows.length > ROWS_PER_INSERT) await db.transaction().execute((trx) => insert(trx, rows));
-      else await insert(db, rows);
-      last = tip;
+      // Where only one waits, there is nothing to do meanwhile.
+      await database.commit(() => insertTogether(records), { aside: awaited > 1 });
+      last = records.at(-1);
       for (const waiting of written) waiting.resolve();
     } catch (error) {
       for (const waiting of written) waiting.reject(error);
@@ -114,10 +116,10 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
     if (last !== undefined && last.seq - signedUpTo >= RECORDS_PER_HEAD) await signTip(db, last);
   }
 
-  function add(events: readonly AuditEvent[]): Promise<void> {
+  function add(events: readonly AuditEvent[], isAwaited: boolean): Promise<void> {
     if (events.length === 0) return Promise.resolve();
     if (closed) return Promise.reject(new Error('the audit log is closed'));
-    return new Promise<void>((resolve, reject) => void queue.push({ events, resolve, reject }));
+    return new Promise<void>((resolve, reject) => void queue.push({ events, isAwaited, resolve, reject }));
   }
 
   function writeSoon(): void {
@@ -129,13 +131,13 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
 
   return {
     append(...events) {
-      const written = add(events);
+      const written = add(events, true);
       writeSoon();
       return written;
     },
 
     note(...events) {
-      const written = add(events);
+      const written = add(events, false);
       if (queue.length > 0) stopWaiting ??= clock.after(NOTE_DELAY_MS, writeSoon);
       return written;
     },
@@ -147,16 +149,15 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
       return exclusive(async () => {
         // What was added before keeps its place.
         await flush();
-        let tip = last;
+        let records: Linked[] = [];
         const result = await db.transaction().execute(async (trx) => {
           const events: AuditEvent[] = [];
           const answer = await work(trx, (event) => void events.push(event));
-          const own = chained(last, events);
-          await insert(trx, own.rows);
-          tip = own.tip;
+          records = chained(last, events);
+          insert(records);
           return answer;
         });
-        last = tip;
+        last = records.at(-1) ?? last;
         return result;
       });
     },
@@ -173,42 +174,24 @@ export async function openAuditLog({ db, key, clock }: AuditLogParts): Promise<A
   };
 }
 
-interface Row {
-  seq: number;
-  record: string;
-}
-
-interface Chained {
-  tip: AuditRecord | undefined;
-  rows: Row[];
-}
-
-/** One text for any number of rows: nothing is built or prepared for their number. */
-const INSERT = 'insert into audit (seq, record) select ? + key, value from json_each(?)';
-
-/** Writes rows whose numbers follow each other. */
-async function insert(db: Kysely<HubTables>, rows: readonly Row[]): Promise<void> {
-  for (let at = 0; at < rows.length; at += ROWS_PER_INSERT) {
-    const part = rows.slice(at, at + ROWS_PER_INSERT);
-    const texts = JSON.stringify(part.map(({ record }) => record));
-    await db.executeQuery(CompiledQuery.raw(INSERT, [part[0]?.seq, texts]));
-  }
-}
+type Linked = ReturnType<typeof linked>;
 
 interface Waiting {
   events: readonly AuditEvent[];
+  /** Whether something is only done once this is on disk. */
+  isAwaited: boolean;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
 
-async function lastRecord(db: Kysely<HubTables>): Promise<AuditRecord | undefined> {
+async function lastRecord(db: Kysely<HubTables>): Promise<ChainTip | undefined> {
   const row = await db
     .selectFrom('audit')
     .select('record')
     .orderBy('seq', 'desc')
     .limit(1)
     .executeTakeFirst();
-  return row === undefined ? undefined : (JSON.parse(row.record) as AuditRecord);
+  return row === undefined ? undefined : (JSON.parse(row.record) as ChainTip);
 }
 
 async function lastSignedHead(db: Kysely<HubTables>): Promise<number> {

@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { createChangeNotices } from './changes.ts';
 import { type Challenge, refuse } from './errors.ts';
-import { createFastLane } from './fast-lane.ts';
+import { createFastLane, PRIVATE_HEADERS } from './fast-lane.ts';
 import type { Gateway, Principal, Scope } from './gateway.ts';
 import {
   type Authenticate,
@@ -120,14 +120,16 @@ export function createMcpEndpoint({
     takeInHand(visitor, response);
     // Throws where this door leads nowhere, before a body is read for it.
     gateway.view(visitor, scope);
+    const isThere = request.complete;
     const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
     // A body can take minutes to come, and a token can be removed or expire in that time.
-    const principal = await signIn(request, authenticate);
+    const principal = isThere ? visitor : await signIn(request, authenticate);
     authorize(principal, scope, body);
     const admitted = { principal, scope, request, response, body };
     if (lane !== undefined && request.method === 'POST') {
       if (await lane(admitted, legacy.sessionOf(admitted))) return;
     }
+    keepToOneself(response);
     await doorFor(request, body).serve(admitted);
   }
 
@@ -165,6 +167,7 @@ export function createMcpEndpoint({
       } catch (error) {
         // A client that hung up while it was read has nobody left to answer.
         if (response.destroyed) return;
+        keepToOneself(response);
         const challenge = challengeAt(pathOf(request.url ?? '/'));
         refuse(response, error, { requestId: randomUUID(), log }, { challenge });
       }
@@ -179,6 +182,11 @@ export function createMcpEndpoint({
       await Promise.all([modern.close(), legacy.close()]);
     },
   };
+}
+
+/** What every answer says beside its own headers; the fast lane writes all of its own at once. */
+function keepToOneself(response: ServerResponse): void {
+  for (const [name, value] of Object.entries(PRIVATE_HEADERS)) response.setHeader(name, value);
 }
 
 function headerOf<Key extends string>(

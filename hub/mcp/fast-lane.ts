@@ -6,6 +6,7 @@ import {
   ProtocolError,
   PROTOCOL_VERSION_META_KEY,
 } from '@modelcontextprotocol/server';
+import { Canceller } from '../cancellation.ts';
 import { isListMethod, LISTS, type ListMethod, withoutExecution } from './dispatch.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayView } from './gateway.ts';
@@ -27,7 +28,7 @@ export interface LaneSession {
   /** Whether it has asked for log messages, which any tool may have. */
   wantsLogs: boolean;
   /** By request id, until answered; aborting is what the client's `notifications/cancelled` does. */
-  inFlight: Map<string | number, AbortController>;
+  inFlight: Map<string | number, Pick<Canceller, 'abort'>>;
   /** Keeps the session awake until the response has ended. */
   hold(response: ServerResponse): void;
 }
@@ -97,18 +98,18 @@ export function createFastLane(parts: FastLaneParts): FastLane {
     { principal, scope, response }: Admitted,
     session: LaneSession | undefined,
   ): Promise<void> {
-    const abort = new AbortController();
-    if (era === 'legacy') session?.inFlight.set(id, abort);
-    else response.once('close', () => response.writableFinished || abort.abort());
+    const signal = new Canceller();
+    if (era === 'legacy') session?.inFlight.set(id, signal);
+    else response.once('close', () => response.writableFinished || signal.abort());
     try {
       const result = await gateway.request(withAgent(principal, agent), scope, {
         method: 'tools/call',
         params,
-        signal: abort.signal,
+        signal,
       });
       answer(response, id, session, JSON.stringify(finished(result, era)));
     } catch (error) {
-      if (abort.signal.aborted) return hangUp(response, session);
+      if (signal.aborted) return hangUp(response, session);
       fail(response, id, session, error, era);
     } finally {
       session?.inFlight.delete(id);
@@ -116,7 +117,7 @@ export function createFastLane(parts: FastLaneParts): FastLane {
   }
 
   function finished(result: Record<string, unknown>, era: Plain['era']): Record<string, unknown> {
-    const whole = projected({ content: [], ...result }, era);
+    const whole = projected('content' in result ? result : { content: [], ...result }, era);
     if (era === 'legacy') return whole;
     const { _meta: meta = {} } = whole;
     return { ...whole, resultType: 'complete', _meta: isObject(meta) ? { ...stamp, ...meta } : meta };
@@ -292,6 +293,12 @@ function projected(result: Record<string, unknown>, era: Plain['era']): Record<s
   };
 }
 
+/** What every answer of the endpoint says beside its own headers. */
+export const PRIVATE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
+
+/** As Node writes them fastest: names and values in turns. */
+const JSON_HEADERS = [...Object.entries(PRIVATE_HEADERS).flat(), 'content-type', 'application/json'];
+
 function answer(
   response: ServerResponse,
   id: string | number,
@@ -303,11 +310,9 @@ function answer(
 
 function write(response: ServerResponse, session: LaneSession | undefined, text: string): void {
   if (response.destroyed) return;
-  response.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-    ...(session === undefined ? {} : { 'mcp-session-id': session.id }),
-  });
+  const headers = [...JSON_HEADERS, 'content-length', String(Buffer.byteLength(text))];
+  if (session !== undefined) headers.push('mcp-session-id', session.id);
+  response.writeHead(200, headers);
   response.end(text);
 }
 
@@ -315,6 +320,7 @@ function write(response: ServerResponse, session: LaneSession | undefined, text:
 function hangUp(response: ServerResponse, session: LaneSession | undefined): void {
   if (response.destroyed) return;
   response.writeHead(200, {
+    ...PRIVATE_HEADERS,
     'content-type': 'text/event-stream',
     'cache-control': 'no-cache, no-transform',
     ...(session === undefined ? {} : { 'mcp-session-id': session.id }),

@@ -1,5 +1,6 @@
 import type { Principal } from '../../protocol/policy.ts';
 import type { SkillEntry } from '../../protocol/skills-extension.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { CallingClient } from '../questions.ts';
 
 export type { Principal };
@@ -54,9 +55,9 @@ export interface GatewayRequest {
   /** The request's params as the client sent them, `_meta` included. */
   params: Record<string, unknown>;
   /** Aborts when the client cancels or goes away. */
-  signal: AbortSignal;
+  signal: Cancellation;
   /** Set when the client asked for progress. */
-  onProgress?: (progress: { progress: number; total?: number; message?: string }) => void;
+  onProgress?: ((progress: { progress: number; total?: number; message?: string }) => void) | undefined;
   /** Whom the skill may turn to meanwhile, where the client can be asked or wants to hear its log. */
   client?: CallingClient | undefined;
   /** The client by its name in the hub; the call path sets it. */

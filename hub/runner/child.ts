@@ -1,3 +1,4 @@
+import type { Cancellation } from '../cancellation.ts';
 import { AppError, asAppError } from '../../protocol/errors.ts';
 import { canonicalJson } from '../../protocol/canonical.ts';
 import { diffSurface, type Surface } from '../../protocol/surface.ts';
@@ -75,6 +76,8 @@ export function startChild(
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   let calls = 0;
   let lastUsed = startedAt;
+  /** Once it is ready. */
+  let open: Connection | undefined;
   /** Why it is to end, once the hub has decided so. */
   let ordered: string | undefined;
   let faulty = false;
@@ -107,6 +110,7 @@ export function startChild(
     events.started({ skill: skill.name, version: skill.version, user, pid });
     if (state === 'starting') state = 'ready';
     whenIdle();
+    open = connection;
     return connection;
   }
 
@@ -167,12 +171,14 @@ export function startChild(
     failed();
   }
 
-  async function request({ signal, ...order }: SkillRequest): Promise<Record<string, unknown>> {
+  async function request(order: SkillRequest): Promise<Record<string, unknown>> {
+    const { method, params, signal, onProgress, client } = order;
     calls += 1;
     stopTimer();
     try {
-      const { session } = await unlessAborted(ready, signal, skill.name);
-      const send = () => session.request({ ...order, signal, timeoutMs: skill.timeoutMs });
+      const { session } = open ?? (await unlessAborted(ready, signal, skill.name));
+      const send = () =>
+        session.request({ method, params, signal, onProgress, client, timeoutMs: skill.timeoutMs });
       const result = await (serial ? inTurn(signal, send) : send());
       noteWatched(order);
       return result;
@@ -194,7 +200,7 @@ export function startChild(
     if (method === 'resources/unsubscribe') watched.delete(params['uri']);
   }
 
-  function inTurn<T>(signal: AbortSignal, send: () => Promise<T>): Promise<T> {
+  function inTurn<T>(signal: Cancellation, send: () => Promise<T>): Promise<T> {
     const before = turn;
     const mine = unlessAborted(before, signal, skill.name).then(send);
     turn = Promise.allSettled([before, mine]);
@@ -275,7 +281,7 @@ export function stopped(skill: { name: string }, reason: string): AppError {
 }
 
 /** Lets one caller stop waiting for a start that others still wait for. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, skill: string): Promise<T> {
+async function unlessAborted<T>(work: Promise<T>, signal: Cancellation, skill: string): Promise<T> {
   if (signal.aborted) throw cancelled(skill);
   let release = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {

@@ -1,4 +1,5 @@
 import { AppError } from '../../protocol/errors.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { Clock } from '../clock.ts';
 import { type CallingClient, isQuestion, isWanted } from '../questions.ts';
 import { notMcp, type Pipe } from './pipe.ts';
@@ -15,10 +16,10 @@ const MAX_ERROR_CHARS = 2_000;
 export interface PeerRequest {
   method: string;
   params: Record<string, unknown>;
-  signal?: AbortSignal;
-  onProgress?: (progress: SkillProgress) => void;
+  signal?: Cancellation | undefined;
+  onProgress?: ((progress: SkillProgress) => void) | undefined;
   /** Goes into `_meta`, over what the conversation has there. */
-  meta?: Readonly<Record<string, unknown>>;
+  meta?: Readonly<Record<string, unknown>> | undefined;
   /** Whom the skill may turn to meanwhile. Only one request at a time may have one: stdio does not say for which it asks. */
   client?: CallingClient | undefined;
   /** For the skill's own work: while its question waits for an answer, the time stands still. */
@@ -74,6 +75,7 @@ export function createPeer({
   /** Requests that were given up, with the way to stop watching for their answer. */
   const abandoned = new Map<number, () => void>();
   let lastId = 0;
+  const hasNoMeta = Object.keys(meta).length === 0;
   let failure: AppError | undefined;
 
   async function request(order: PeerRequest) {
@@ -83,12 +85,9 @@ export function createPeer({
     lastId += 1;
     const id = lastId;
     const progressToken = onProgress === undefined ? {} : { progressToken: id };
-    pipe.send({
-      jsonrpc: '2.0',
-      id,
-      method,
-      params: withMeta(params, { ...meta, ...order.meta, ...progressToken }),
-    });
+    const isBare = hasNoMeta && order.meta === undefined && onProgress === undefined;
+    const sent = isBare ? params : withMeta(params, { ...meta, ...order.meta, ...progressToken });
+    pipe.send({ jsonrpc: '2.0', id, method, params: sent });
 
     let release = (): void => undefined;
     try {

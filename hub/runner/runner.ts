@@ -1,4 +1,5 @@
 import type { Surface } from '../../protocol/surface.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { AskableCapabilities, CallingClient } from '../questions.ts';
 import type { SandboxPlan } from '../sandbox/sandbox.ts';
 
@@ -25,8 +26,8 @@ export interface RunnableSkill {
 export interface SkillRequest {
   method: string;
   params: Record<string, unknown>;
-  signal: AbortSignal;
-  onProgress?: (progress: SkillProgress) => void;
+  signal: Cancellation;
+  onProgress?: ((progress: SkillProgress) => void) | undefined;
   /** Whom the skill may turn to, with no more capabilities than it was granted to use. */
   client?: CallingClient | undefined;
   /** Which client it is: a process that may ask keeps what it was answered, so it serves one alone. */

@@ -86,7 +86,8 @@ export async function openSession({
   return {
     instructions: opened.instructions,
     capabilities: opened.capabilities,
-    request: (request) => send({ ...request, params: withoutHopMeta(request.params) }),
+    request: ({ method, params, signal, onProgress, client, timeoutMs }) =>
+      send({ method, params: withoutHopMeta(params), signal, onProgress, client, timeoutMs }),
     async isAlive(limitMs) {
       const method = protocol === MODERN ? 'server/discover' : 'ping';
       try {
@@ -236,6 +237,7 @@ function wrongRevision(skill: string, wanted: string, answered: string): AppErro
 
 /** Reserved keys speak of the hop they were sent on: a client's say nothing true about the hub's own requests. */
 function withoutHopMeta(params: Record<string, unknown>): Record<string, unknown> {
+  if (!('_meta' in params)) return params;
   const { _meta: meta, ...rest } = params;
   if (!isObject(meta)) return rest;
   const kept = Object.entries(meta).filter(

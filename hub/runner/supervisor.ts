@@ -39,7 +39,7 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
     { client, caller }: Pick<SkillRequest, 'client' | 'caller'>,
   ): { key: string; child: Child } {
     const { offered, serial } = conversationOf(skill, client?.capabilities ?? {});
-    const key = canonicalJson([skill.name, user, offered, serial ? (caller ?? null) : null]);
+    const key = keyOf(skill, user, offered, serial ? caller : undefined);
     const running = current.get(key);
     if (running !== undefined && running.state() !== 'stopping') {
       if (running.skill.epoch === skill.epoch && running.skill.version === skill.version) {
@@ -125,6 +125,17 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
       await Promise.all([...children].map((child) => endForGood(child, 'the hub is stopping')));
     },
   };
+}
+
+/** Of a child: the plain one of a user, which nearly all calls go to, needs no JSON. */
+function keyOf(
+  { name }: RunnableSkill,
+  user: string,
+  offered: AskableCapabilities,
+  caller: string | undefined,
+): string {
+  const isPlain = caller === undefined && Object.keys(offered).length === 0;
+  return isPlain ? `${name} ${user}` : canonicalJson([name, user, offered, caller ?? null]);
 }
 
 /** An idle skill may still finish what it keeps on disk; one with calls in flight has no better moment to wait for. */

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { Cancellation } from '../cancellation.ts';
 import type { Clock } from '../clock.ts';
 import type { HubTables } from '../store/schema.ts';
 import { type Answers, isAnswer, type Questions } from '../questions.ts';
@@ -64,7 +65,7 @@ export interface TaskCall {
    */
   when: 'at-once' | 'if-possible' | 'when-slow';
   /** Aborts when the client goes away; of no effect any more once the client has a task. */
-  signal: AbortSignal;
+  signal: Cancellation;
   /** How a call that failed is told to whoever fetches it. */
   failed: (error: unknown) => Ending;
   onProgress?: Progress | undefined;
@@ -78,7 +79,7 @@ type Progress = (progress: { progress: number; total?: number; message?: string 
 
 /** What a call is handed, so that it goes on without the request that began it. */
 export interface Control {
-  signal: AbortSignal;
+  signal: Cancellation;
   /** Puts questions to the client through its task. */
   ask: Ask;
   onProgress: Progress;
@@ -423,7 +424,7 @@ function deliver(entry: Open, asker: Asker, taken: Answers): void {
 }
 
 /** Aborts with another signal, until told to leave. */
-function follow(signal: AbortSignal, abort: AbortController): () => void {
+function follow(signal: Cancellation, abort: AbortController): () => void {
   const stop = (): void => abort.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });

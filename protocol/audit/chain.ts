@@ -1,40 +1,41 @@
 import { createPublicKey, sign, verify, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import {
-  canonicalJson,
-  canonicalMembers,
-  digestOf,
-  digestOfJson,
-  digestSchema,
-  type Digest,
-} from '../canonical.ts';
+import { canonicalJson, digestOf, digestOfJson, digestSchema, type Digest } from '../canonical.ts';
 import type { PublicKeyRecord } from '../provenance.ts';
-import type { AuditEntry, AuditRecord } from './events.ts';
+import type { AuditEntry, AuditEvent, AuditRecord } from './events.ts';
 
 /** What the first record names as its predecessor: the digest of nothing. */
 export const FIRST_PREVIOUS: Digest = digestOf('');
 
+/** Where a chain ends: what the next record is put behind, and what a head is signed over. */
+export type ChainTip = Pick<AuditRecord, 'seq' | 'hash' | 'time'>;
+
 /** Puts an entry behind a record; `undefined` begins a chain. */
-export function link(previous: AuditRecord | undefined, entry: AuditEntry): AuditRecord {
-  return linked(previous, entry).record;
+export function link(previous: ChainTip | undefined, { time, ...event }: AuditEntry): AuditRecord {
+  return JSON.parse(linked(previous, time, event).text) as AuditRecord;
 }
 
-/** The same with the record's canonical JSON, of which each member is written only once. */
+/**
+ * The same as the record's canonical JSON alone, with the tip it makes. Each member is written once, and both texts, the
+ * hashed one and the whole, are put together from the same parts: every call waits for this.
+ */
 export function linked(
-  previous: AuditRecord | undefined,
-  entry: AuditEntry,
-): { record: AuditRecord; text: string } {
-  const unhashed = {
-    ...entry,
-    seq: previous === undefined ? 1 : previous.seq + 1,
-    previous: previous === undefined ? FIRST_PREVIOUS : previous.hash,
-  };
-  const members = canonicalMembers(unhashed);
-  const hash = digestOf(`{${members.map(([, text]) => text).join(',')}}`);
-  const own: [string, string] = ['hash', `"hash":"${hash}"`];
-  const at = members.findIndex(([key]) => key > 'hash');
-  const all = at === -1 ? [...members, own] : members.toSpliced(at, 0, own);
-  return { record: { ...unhashed, hash }, text: `{${all.map(([, text]) => text).join(',')}}` };
+  previous: ChainTip | undefined,
+  time: string,
+  event: AuditEvent,
+): ChainTip & { text: string } {
+  const own: Readonly<Record<string, unknown>> = event;
+  const seq = previous === undefined ? 1 : previous.seq + 1;
+  const added = { time, seq, previous: previous?.hash ?? FIRST_PREVIOUS };
+  let beforeHash = '';
+  let afterHash = '';
+  for (const key of [...Object.keys(event), 'previous', 'seq', 'time'].sort()) {
+    const member = `"${key}":${canonicalJson(key in added ? added[key as keyof typeof added] : own[key])}`;
+    if (key < 'hash') beforeHash += `${member},`;
+    else afterHash += `,${member}`;
+  }
+  const hash = digestOf(`{${beforeHash}${afterHash.slice(1)}}`);
+  return { seq, hash, time, text: `{${beforeHash}"hash":"${hash}"${afterHash}}` };
 }
 
 /** The hub's word that its log, up to record `seq`, ends in `hash`. */
@@ -53,7 +54,7 @@ export type SignedHead = z.infer<typeof signedHeadSchema>;
 
 /** Signs the chain up to a record with the hub's Ed25519 key. */
 export function signHead(
-  record: AuditRecord,
+  record: ChainTip,
   key: { record: PublicKeyRecord; privateKey: KeyObject },
 ): SignedHead {
   if (key.record.algorithm !== 'ed25519')

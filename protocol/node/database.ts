@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { CompiledQuery, Kysely, SqliteDialect, SqliteDriver, sql, type DatabaseConnection } from 'kysely';
 import { AppError } from '../errors.ts';
+import { type SyncFile, walSync } from './wal-sync.ts';
 
 /** One step forward of a schema. Once released it is never edited; there is no way back. */
 export interface Migration {
@@ -19,6 +20,12 @@ export interface Database<Schema> {
    * next line. Not for use while a `query.transaction()` may be open: it would join it.
    */
   raw: Sqlite.Database;
+  /**
+   * Commits what `write` does with `raw`, and resolves once that is on disk. `aside`, the thread goes on meanwhile, so
+   * that whatever comes until then can share the next commit; otherwise it waits, which takes less time in all. Rejects
+   * when the disk did not take it, and from then on always: nobody can know what was lost.
+   */
+  commit(write: () => void, options: { aside: boolean }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,9 +40,10 @@ const BUSY_TIMEOUT_MS = 5_000;
  */
 export async function openDatabase<Schema>(
   path: string,
-  { migrations }: { migrations: readonly Migration[] },
+  { migrations, syncFile }: { migrations: readonly Migration[]; syncFile?: SyncFile },
 ): Promise<Database<Schema>> {
   const raw = openFile(path);
+  const wal = path === ':memory:' ? undefined : walSync(path, syncFile);
   const query = new Kysely<Schema>({ dialect: new ImmediateSqliteDialect(raw) });
   try {
     await migrate(query as Kysely<unknown>, path, migrations);
@@ -43,7 +51,26 @@ export async function openDatabase<Schema>(
     raw.close();
     throw error;
   }
-  return { query, raw, close: () => query.destroy() };
+  return {
+    query,
+    raw,
+    async commit(write, { aside }) {
+      // A transaction that somebody has open must not take this in: the one connection is free when it is done.
+      while (raw.inTransaction) await query.connection().execute(() => Promise.resolve());
+      if (!aside) return write();
+      raw.exec('pragma synchronous = normal');
+      try {
+        write();
+      } finally {
+        raw.exec('pragma synchronous = full');
+      }
+      await wal?.sync();
+    },
+    async close() {
+      wal?.close();
+      await query.destroy();
+    },
+  };
 }
 
 function openFile(path: string): Sqlite.Database {

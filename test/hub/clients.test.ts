@@ -14,10 +14,11 @@ import { verifies } from '../support/verifies.ts';
 
 async function rig() {
   const path = join(await tempFolder(), 'hub.db');
-  const { query: db, close } = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+  const database = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+  const { query: db, close } = database;
   onTestFinished(close);
   const clock = manualClock();
-  const audit = await openAuditLog({ db, key: createKey(), clock });
+  const audit = await openAuditLog({ database, key: createKey(), clock });
   const open = () => openClients({ db, audit, clock });
   return { db, clock, open, clients: await open() };
 }

@@ -70,9 +70,10 @@ const mail = installedSkill({
 
 async function rig() {
   const path = join(await tempFolder(), 'hub.db');
-  const { query: db, close } = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+  const database = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+  const { query: db, close } = database;
   onTestFinished(close);
-  const audit = await openAuditLog({ db, key: createKey(), clock: systemClock });
+  const audit = await openAuditLog({ database, key: createKey(), clock: systemClock });
   const clients = await openClients({ db, audit, clock: systemClock });
   const profiles = await openProfiles({ db, audit, clock: systemClock });
   let skills: InstalledSkill[] = [notes, mail];
@@ -418,9 +419,10 @@ describe('what a client is shown', () => {
       old.query,
     );
     await old.close();
-    const { query: db, close } = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+    const database = await openDatabase<HubTables>(path, { migrations: hubMigrations });
+    const { query: db, close } = database;
     onTestFinished(close);
-    const audit = await openAuditLog({ db, key: createKey(), clock: systemClock });
+    const audit = await openAuditLog({ database, key: createKey(), clock: systemClock });
     const clients = await openClients({ db, audit, clock: systemClock });
     expect(clients.list()).toMatchObject([{ name: 'agent', exposure: { mode: 'all' } }]);
   });

@@ -39,10 +39,11 @@ export async function callPath(given: {
   perform?: (request: GatewayRequest) => Promise<Record<string, unknown>>;
   secrets?: ReadonlyMap<string, string>;
 }) {
-  const { query: db, close } = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
+  const database = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
     migrations: hubMigrations,
   });
-  const audit = await openAuditLog({ db, key, clock: systemClock });
+  const { query: db, close } = database;
+  const audit = await openAuditLog({ database, key, clock: systemClock });
   let skills = given.skills ?? [echo];
   const performed: GatewayRequest[] = [];
   const installed: InstalledSkills = {

@@ -18,7 +18,7 @@ async function openIn(folder: string) {
   const path = join(folder, 'hub.db');
   const database = await openDatabase<HubTables>(path, { migrations: hubMigrations });
   const db = database.query;
-  const audit = await openAuditLog({ db, key, clock: systemClock });
+  const audit = await openAuditLog({ database, key, clock: systemClock });
   return {
     path,
     db,

@@ -17,11 +17,12 @@ const key = createKey();
 const added = (client: string): AuditEvent => ({ event: 'client.added', client, user: 'owner', by: 'owner' });
 
 async function rig() {
-  const { query: db, close } = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
+  const database = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
     migrations: hubMigrations,
   });
+  const { query: db, close } = database;
   onTestFinished(close);
-  return { db, audit: await openAuditLog({ db, key, clock: systemClock }) };
+  return { db, audit: await openAuditLog({ database, key, clock: systemClock }) };
 }
 
 describe('the audit log', () => {

@@ -20,7 +20,7 @@ export async function tasksRig({
 }: { clock?: Clock; limits?: Partial<TaskLimits>; path?: string } = {}) {
   const database = await openDatabase<HubTables>(path, { migrations: hubMigrations });
   const { query: db } = database;
-  const audit = await openAuditLog({ db, key, clock });
+  const audit = await openAuditLog({ database, key, clock });
   const open = () =>
     openTasks({
       db,
