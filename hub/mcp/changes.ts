@@ -25,6 +25,22 @@ type Revision = Record<ListKind, string>;
 /** Follows the gateway. Changes of one moment are told together; a change and its undoing not at all. */
 export function createChangeNotices({ gateway, log }: { gateway: Gateway; log: Logger }): ChangeNotices {
   const audiences = new Map<string, Audience>();
+  /** A view is replaced and never altered: reading all of it once is enough, however often somebody comes to listen. */
+  const revisions = new WeakMap<GatewayView, Revision>();
+
+  function revisionOf({ principal, scope }: Pick<Audience, 'principal' | 'scope'>): Revision {
+    const view = viewOrNothing(gateway, principal, scope, log);
+    const known = revisions.get(view);
+    if (known !== undefined) return known;
+    const made = {
+      tools: digest(view.tools),
+      prompts: digest(view.prompts),
+      resources: digest([view.resources, view.resourceTemplates, view.skills]),
+    };
+    revisions.set(view, made);
+    return made;
+  }
+
   let due: NodeJS.Immediate | undefined;
   const stopFollowing = gateway.onChange(() => {
     due ??= setImmediate(() => {
@@ -34,7 +50,7 @@ export function createChangeNotices({ gateway, log }: { gateway: Gateway; log: L
   });
 
   function tell(audience: Audience): void {
-    const now = revisionOf(gateway, audience, log);
+    const now = revisionOf(audience);
     const before = audience.seen;
     audience.seen = now;
     for (const kind of LIST_KINDS) {
@@ -50,7 +66,7 @@ export function createChangeNotices({ gateway, log }: { gateway: Gateway; log: L
         principal,
         scope,
         listeners: new Set(),
-        seen: revisionOf(gateway, { principal, scope }, log),
+        seen: revisionOf({ principal, scope }),
       };
       audiences.set(key, audience);
       audience.listeners.add(changed);
@@ -75,19 +91,6 @@ export function audienceKey(principal: Principal, scope: Scope): string {
 /** One text for a user's client at one door: what is its own stays so when its next token opens more. */
 export function ownerKey({ user, client }: Principal, scope: Scope): string {
   return JSON.stringify([user, client, scope.kind === 'all' ? null : scope.name]);
-}
-
-function revisionOf(
-  gateway: Gateway,
-  { principal, scope }: Pick<Audience, 'principal' | 'scope'>,
-  log: Logger,
-): Revision {
-  const view = viewOrNothing(gateway, principal, scope, log);
-  return {
-    tools: digest(view.tools),
-    prompts: digest(view.prompts),
-    resources: digest([view.resources, view.resourceTemplates, view.skills]),
-  };
 }
 
 /** A skill that was removed under an open session leaves an empty view. */

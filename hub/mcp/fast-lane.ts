@@ -143,6 +143,11 @@ export function createFastLane(parts: FastLaneParts): FastLane {
   return async (admitted, session) => {
     const { request, response, body, principal, scope } = admitted;
     if (!acceptsBoth(request.headers.accept)) return false;
+    if (session !== undefined && isReadyNotice(request.headers, body, session)) {
+      session.hold(response);
+      response.writeHead(202, PRIVATE_HEADERS).end();
+      return true;
+    }
     const plain =
       session === undefined ? modern(request.headers, body) : legacy(request.headers, body, session);
     if (plain === undefined) return false;
@@ -264,6 +269,14 @@ function legacy(headers: Headers, body: unknown, session: LaneSession): Plain | 
   if (version !== undefined && version !== session.protocolVersion) return undefined;
   if (Object.keys(message.meta).some((key) => key.startsWith('io.modelcontextprotocol/'))) return undefined;
   return { ...message, era: 'legacy', agent: session.agent, isTalkative: session.isTalkative };
+}
+
+/** That a client is ready, in perfect form: nothing waits for it, so that no session has to be woken up. */
+function isReadyNotice(headers: Headers, body: unknown, session: LaneSession): boolean {
+  if (!isObject(body) || body['method'] !== 'notifications/initialized' || body['jsonrpc'] !== '2.0')
+    return false;
+  const version = headers['mcp-protocol-version'];
+  return Object.keys(body).length === 2 && (version === undefined || version === session.protocolVersion);
 }
 
 /** Objects of objects, as capabilities are. */

@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { NodeStreamableHTTPServerTransport } from '@modelcontextprotocol/node';
-import { isInitializeRequest, Server, type ServerContext } from '@modelcontextprotocol/server';
+import type { ServerResponse } from 'node:http';
+import { type InitializeRequest, isInitializeRequest, type Server } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
 import { type ListKind, ownerKey } from './changes.ts';
-import { capabilitiesOf, dispatch, type Visitor } from './dispatch.ts';
+import type { Visitor } from './dispatch.ts';
 import { refuse } from './errors.ts';
 import { askable } from '../questions.ts';
 import type { LaneSession } from './fast-lane.ts';
-import type { Principal } from './gateway.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
+import { openSessionServer, type SessionServer } from './session-server.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
+
+/** Requests that need the SDK seldom come alone. */
+const LINGER_MS = 1_000;
 
 export interface SessionLimits {
   /** A session without a request and without an open stream ends after so long. */
@@ -21,13 +23,23 @@ export interface SessionLimits {
   sessionsPerClient: number;
 }
 
+/**
+ * What is kept of a session as long as nobody uses it. The SDK's half of it, which takes many times as much memory, is
+ * there only for what the fast lane does not carry.
+ */
 interface Session {
+  id: string;
   /** User, client and door; nobody else ever gets at it. */
   owner: string;
   client: string;
-  transport: NodeStreamableHTTPServerTransport;
-  server: Server;
   visitor: Visitor;
+  /** What it was opened with; `undefined` until that was taken. */
+  hello: InitializeRequest | undefined;
+  /** What was agreed on then. */
+  agreed: Pick<LaneSession, 'protocolVersion' | 'agent' | 'isTalkative'> | undefined;
+  sdk: Promise<SessionServer> | undefined;
+  /** Whether the SDK's half was used for nothing but the opening. */
+  isFresh: boolean;
   inFlight: LaneSession['inFlight'];
   /** HTTP exchanges in progress, an open stream included. */
   open: number;
@@ -62,65 +74,76 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
         detail: `Send initialize first and its ${SESSION_HEADER} from then on, or speak 2026-07-28, which has no sessions.`,
       });
     }
-    return exchange(await open(admitted), admitted);
+    return exchange(begin(admitted, body), admitted);
   }
 
-  async function open({ principal, scope }: Admitted): Promise<Session> {
+  /** A session of which nothing is agreed yet; it counts as one once the SDK has taken its `initialize`. */
+  function begin({ principal, scope }: Admitted, hello: InitializeRequest): Session {
     const owner = ownerKey(principal, scope);
     makeRoom(owner);
-    const view = parts.gateway.view(principal, scope);
-    const server = new Server(
-      parts.serverInfo,
-      view.instructions === undefined ? {} : { instructions: view.instructions },
-    );
-    // Not in the constructor: there, the SDK adds handlers of its own for whatever is declared.
-    const capabilities = capabilitiesOf(view, scope);
-    server.registerCapabilities(capabilities);
-    const visitor: Visitor = { principal, scope, era: 'legacy', session: { subscriptions: new Map() } };
-    if (capabilities.logging !== undefined) {
-      // Over the SDK's own, which keeps the level to itself.
-      server.setRequestHandler('logging/setLevel', ({ params }) => {
-        visitor.session.logLevel = params.level;
-        return {};
-      });
-    }
-    const transport = new NodeStreamableHTTPServerTransport({
-      sessionIdGenerator: () => randomUUID(),
-      onsessioninitialized: (id) => void sessions.set(id, session),
-    });
     const session: Session = {
+      id: randomUUID(),
       owner,
       client: principal.client,
-      transport,
-      server,
-      visitor,
+      visitor: { principal, scope, era: 'legacy', session: { subscriptions: new Map() } },
+      hello: undefined,
+      agreed: undefined,
+      sdk: undefined,
+      isFresh: true,
       inFlight: new Map(),
       open: 0,
       lastUsed: clock.now(),
       stopTimer: () => undefined,
-      stopListening: notices.listen(principal, scope, (kind) => void tellChanged(server, kind)),
+      stopListening: () => undefined,
     };
-    server.fallbackRequestHandler = (message, context) => {
-      // The SDK never answers a cancelled request; its stream would stay open for as long as the session.
-      context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
-        once: true,
-      });
-      // A session outlives its first token: each request may do what its own token opens.
-      const now = { ...visitor, principal: principalOf(context) ?? principal };
-      return dispatch(parts, now, server, message, context);
-    };
-    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
-    server.onerror = (error) => log.debug({ err: error }, 'MCP session');
-    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- as above
-    server.onclose = () => {
-      session.stopTimer();
-      for (const call of session.inFlight.values()) call.abort();
-      for (const stop of visitor.session.subscriptions.values()) stop();
-      session.stopListening();
-      if (transport.sessionId !== undefined) sessions.delete(transport.sessionId);
-    };
-    await server.connect(transport);
+    serverOf(session, () => {
+      session.hello = { method: 'initialize', params: hello.params };
+      sessions.set(session.id, session);
+    });
     return session;
+  }
+
+  /** The SDK's half of a session, made anew where it was let go. */
+  function serverOf(session: Session, opened?: () => void): Promise<SessionServer> {
+    if (session.sdk !== undefined) return session.sdk;
+    const { id, visitor, hello } = session;
+    const closed = (): void => {
+      if (session.sdk === made) void end(session);
+    };
+    const made = openSessionServer(parts, { id, visitor, hello, opened, closed });
+    session.sdk = made;
+    const { principal, scope } = visitor;
+    session.stopListening = notices.listen(principal, scope, (kind) => void tellChanged(made, kind));
+    // Whoever waits for it is told; the next one tries again.
+    made.catch(() => drop(session));
+    return made;
+  }
+
+  function drop(session: Session): void {
+    session.sdk = undefined;
+    session.stopListening();
+  }
+
+  /** Lets the SDK's half go, unless something needs it: a subscription, or ids that must not come again. */
+  async function letGo(session: Session): Promise<void> {
+    const { sdk } = session;
+    const made = await sdk?.catch(() => undefined);
+    if (made === undefined || session.open > 0 || session.sdk !== sdk) return;
+    if (made.hasAsked() || session.visitor.session.subscriptions.size > 0) return;
+    drop(session);
+    await made.close();
+  }
+
+  /** Ends a session and whatever is still going on in it. */
+  async function end(session: Session): Promise<void> {
+    const { sdk } = session;
+    drop(session);
+    sessions.delete(session.id);
+    session.stopTimer();
+    for (const call of session.inFlight.values()) call.abort();
+    for (const stop of session.visitor.session.subscriptions.values()) stop();
+    const made = await sdk?.catch(() => undefined);
+    await made?.close();
   }
 
   /** @throws AppError `rate-limited` when every session of the client is busy. */
@@ -133,29 +156,30 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
         detail: `This client has ${own.length} sessions in use at this door.`,
       });
     }
-    void idlest.server.close();
+    void end(idlest);
   }
 
-  async function exchange(session: Session, { principal, request, response, body }: Admitted): Promise<void> {
-    hold(session, response);
-    cancelInLane(session, body);
-    await session.transport.handleRequest(withPrincipal(request, principal), response, body);
+  async function exchange(session: Session, admitted: Admitted): Promise<void> {
+    hold(session, admitted.response);
+    cancelInLane(session, admitted.body);
+    session.isFresh = session.hello === undefined;
+    const sdk = await serverOf(session);
+    await sdk.exchange(admitted);
+    session.agreed ??= agreedOn(sdk.server);
   }
 
   function sessionOf({ principal, scope, request }: Admitted): LaneSession | undefined {
     const id = request.headers[SESSION_HEADER];
     const session = typeof id === 'string' ? sessions.get(id) : undefined;
-    if (typeof id !== 'string' || session?.owner !== ownerKey(principal, scope)) return undefined;
-    const { visitor, server, inFlight } = session;
-    const protocolVersion = server.getNegotiatedProtocolVersion();
-    if (protocolVersion === undefined) return undefined;
+    if (session?.agreed === undefined || session.owner !== ownerKey(principal, scope)) return undefined;
+    const { protocolVersion, agent, isTalkative } = session.agreed;
     return {
-      id,
+      id: session.id,
       protocolVersion,
-      agent: server.getClientVersion()?.name,
-      isTalkative: Object.keys(askable(server.getClientCapabilities())).length > 0,
-      wantsLogs: visitor.session.logLevel !== undefined,
-      inFlight,
+      agent,
+      isTalkative,
+      wantsLogs: session.visitor.session.logLevel !== undefined,
+      inFlight: session.inFlight,
       hold: (response) => hold(session, response),
     };
   }
@@ -168,14 +192,27 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       session.open -= 1;
       session.lastUsed = clock.now();
       if (session.open > 0) return;
-      // Of an opening that failed nothing must stay either.
-      if (session.transport.sessionId === undefined) void session.server.close();
-      else session.stopTimer = clock.after(parts.sessionTtlMs, () => void session.server.close());
+      // Of an opening that failed nothing must stay.
+      if (session.hello === undefined) return void end(session);
+      fallAsleep(session);
+    });
+  }
+
+  function fallAsleep(session: Session): void {
+    const sleep = (ms: number): void => {
+      session.stopTimer = clock.after(ms, () => void end(session));
+    };
+    if (session.sdk === undefined) return sleep(parts.sessionTtlMs);
+    // What was only made to open the session goes at once: many are opened and never used again.
+    const lingerMs = session.isFresh ? 0 : LINGER_MS;
+    session.stopTimer = clock.after(lingerMs, () => {
+      sleep(parts.sessionTtlMs - lingerMs);
+      void letGo(session);
     });
   }
 
   async function closeWhere(fits: (session: Session) => boolean): Promise<void> {
-    await Promise.all([...sessions.values()].filter(fits).map(({ server }) => server.close()));
+    await Promise.all([...sessions.values()].filter(fits).map(end));
   }
 
   return {
@@ -185,8 +222,9 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     close: () => closeWhere(() => true),
   };
 
-  async function tellChanged(server: Server, kind: ListKind): Promise<void> {
+  async function tellChanged(sdk: Promise<SessionServer>, kind: ListKind): Promise<void> {
     try {
+      const { server } = await sdk;
       await server.notification({ method: `notifications/${kind}/list_changed` });
     } catch (error) {
       log.debug({ err: error }, 'a session was not told of a change');
@@ -194,20 +232,20 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
   }
 }
 
+function agreedOn(server: Server): Session['agreed'] {
+  const protocolVersion = server.getNegotiatedProtocolVersion();
+  if (protocolVersion === undefined) return undefined;
+  return {
+    protocolVersion,
+    agent: server.getClientVersion()?.name,
+    isTalkative: Object.keys(askable(server.getClientCapabilities())).length > 0,
+  };
+}
+
 /** A cancellation of what the fast lane carries; the SDK does not know of it. */
 function cancelInLane({ inFlight }: Session, body: unknown): void {
   const { method, params } = (body ?? {}) as { method?: unknown; params?: { requestId?: unknown } };
   if (method === 'notifications/cancelled') inFlight.get(params?.requestId as string)?.abort();
-}
-
-/** The SDK carries `auth` from a request to its handlers; the token itself has no business there. */
-function withPrincipal(request: IncomingMessage, principal: Principal): IncomingMessage {
-  const auth = { token: '', clientId: principal.client, scopes: [], extra: { principal } };
-  return Object.assign(request, { auth });
-}
-
-function principalOf({ http }: ServerContext): Principal | undefined {
-  return http?.authInfo?.extra?.['principal'] as Principal | undefined;
 }
 
 function sessionGone(): AppError {

@@ -57,6 +57,7 @@ export async function openDatabase<Schema>(
     async commit(write, { aside }) {
       // A transaction that somebody has open must not take this in: the one connection is free when it is done.
       while (raw.inTransaction) await query.connection().execute(() => Promise.resolve());
+      wal?.refuseAfterFailure();
       if (!aside) return write();
       raw.exec('pragma synchronous = normal');
       try {

@@ -9,6 +9,8 @@ export type SyncFile = (descriptor: number) => Promise<void>;
 export interface WalSync {
   /** Resolves once every commit made so far is on disk. @throws whatever the disk said, from then on always. */
   sync(): Promise<void>;
+  /** @throws what `sync` has failed with. */
+  refuseAfterFailure(): void;
   close(): void;
 }
 
@@ -20,6 +22,10 @@ export interface WalSync {
 export function walSync(path: string, syncFile: SyncFile = promisify(fdatasync)): WalSync {
   let descriptor: number | undefined;
   let failure: unknown;
+
+  function refuseAfterFailure(): void {
+    if (failure !== undefined) throw failure;
+  }
 
   function opened(): number {
     if (descriptor !== undefined) return descriptor;
@@ -39,8 +45,9 @@ export function walSync(path: string, syncFile: SyncFile = promisify(fdatasync))
         // Linux tells of a lost write once, and forgets it: nothing written later can make up for it.
         failure = error;
       }
-      if (failure !== undefined) throw failure;
+      refuseAfterFailure();
     },
+    refuseAfterFailure,
     close() {
       if (descriptor !== undefined) closeSync(descriptor);
       descriptor = undefined;

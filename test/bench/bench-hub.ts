@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { packSkill } from '../../cli/pack.ts';
 import { publishArchive } from '../../cli/publish.ts';
 import { type Acceptance, adminApi } from '../../hub/admin-api.ts';
@@ -14,6 +15,7 @@ import { createLogger } from '../../protocol/node/logger.ts';
 
 const root = join(import.meta.dirname, '../..');
 const berth = join(root, 'cli/berth.js');
+const collectOnSignal = join(import.meta.dirname, 'collect-on-signal.mjs');
 
 /** A registry and a hub, each in a process of its own, in a fresh home. */
 export interface BenchHub {
@@ -83,7 +85,8 @@ async function serve(
   what: 'hub' | 'registry',
   env: NodeJS.ProcessEnv,
 ): Promise<{ process: ChildProcess; urls: { registry: string; mcp: string } }> {
-  const server = spawn(process.execPath, [berth, 'serve', what, '--json', '--port', '0'], {
+  const collectable = ['--expose-gc', '--import', pathToFileURL(collectOnSignal).href];
+  const server = spawn(process.execPath, [...collectable, berth, 'serve', what, '--json', '--port', '0'], {
     env,
     stdio: ['ignore', 'pipe', 'ignore'],
   });

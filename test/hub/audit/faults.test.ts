@@ -26,6 +26,28 @@ async function rig() {
 }
 
 describe('the audit log', () => {
+  it('takes nothing any more once the disk has lost something', verifies('audit.one-by-one'), async () => {
+    let fault: Error | undefined;
+    const database = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
+      migrations: hubMigrations,
+      syncFile: async () => {
+        if (fault !== undefined) throw fault;
+      },
+    });
+    onTestFinished(() => database.close());
+    const audit = await openAuditLog({ database, key, clock: systemClock });
+    const together = () => Promise.allSettled([audit.append(added('a')), audit.append(added('b'))]);
+    const statuses = async () => (await together()).map(({ status }) => status);
+    expect(await statuses()).toEqual(['fulfilled', 'fulfilled']);
+    fault = new Error('the disk is gone');
+    expect(await statuses()).toEqual(['rejected', 'rejected']);
+    fault = undefined;
+    expect(await statuses()).toEqual(['rejected', 'rejected']);
+    await expect(audit.append(added('c'))).rejects.toThrow('the disk is gone');
+    await expect(audit.transaction(async (_trx, record) => record(added('d')))).rejects.toThrow();
+    expect(audit.head().records).toBe(2);
+  });
+
   it(
     'refuses a record that cannot be said, and no other of its moment',
     verifies('audit.one-by-one'),

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { capture } from '../../support/fixture-skills.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { verifies } from '../../support/verifies.ts';
-import { type EndpointRig, endpointRig, exchange, INITIALIZE, type Surfaces } from './rig.ts';
+import { type EndpointRig, endpointRig, eventStream, exchange, INITIALIZE, type Surfaces } from './rig.ts';
 
 let surfaces: Surfaces;
 
@@ -103,6 +103,46 @@ describe('a session', () => {
     expect((await open).text).toBe('');
     await rig.said('cancelled');
     expect((await inSession(rig, id)).status).toBe(200);
+  });
+
+  it('goes on where it was after a rest', verifies('mcp.sessions'), async () => {
+    const clock = manualClock();
+    const rig = await endpointRig(surfaces, { clock });
+    const id = await openSession(rig);
+    const ready = { jsonrpc: '2.0', method: 'notifications/initialized' };
+    const ping = { jsonrpc: '2.0', id: 3, method: 'ping' };
+    const prompts = {
+      jsonrpc: '2.0',
+      id: 4,
+      method: 'prompts/list',
+      params: { _meta: { progressToken: 1 } },
+    };
+    const rest = async () => {
+      clock.advance(1_000);
+      // What the SDK holds of a session is let go in promises that nobody waits for.
+      await new Promise(setImmediate);
+    };
+    for (const [body, status] of [
+      [ready, 202],
+      [ping, 200],
+      [prompts, 200],
+      [INITIALIZE, 400],
+      [ready, 202],
+    ] as const) {
+      await rest();
+      const answer = await inSession(rig, id, { body });
+      expect([body.method, answer.status]).toEqual([body.method, status]);
+    }
+    await rest();
+    const stream = await eventStream(rig, {
+      method: 'GET',
+      headers: { authorization: 'Bearer token-of-ada', 'mcp-session-id': id },
+    });
+    rig.hide('ada', 'modern__echo');
+    expect(await stream.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
+    expect((await inSession(rig, id, { method: 'DELETE' })).status).toBe(200);
+    expect(await stream.next()).toBeUndefined();
+    expect((await inSession(rig, id)).status).toBe(404);
   });
 
   it('that nobody uses ends by itself', verifies('mcp.sessions'), async () => {

@@ -54,6 +54,45 @@ describe('openDatabase', () => {
     await database.close();
   });
 
+  it('says when a commit is on disk, and never that it is once the disk has failed', async () => {
+    const path = join(await tempFolder(), 'notes.db');
+    let fault: Error | undefined;
+    const database = await openDatabase<Notes>(path, {
+      migrations: [first],
+      syncFile: async () => {
+        if (fault !== undefined) throw fault;
+      },
+    });
+    onTestFinished(() => database.close());
+    const texts = () => database.raw.prepare('select text from note').pluck().all();
+    const write = (text: string) => () => void database.raw.prepare('insert into note values (?)').run(text);
+    await database.commit(write('alone'), { aside: false });
+    await database.commit(write('beside'), { aside: true });
+    expect(texts()).toEqual(['alone', 'beside']);
+    expect(database.raw.pragma('synchronous', { simple: true })).toBe(2);
+    fault = new Error('lost');
+    await expect(database.commit(write('lost'), { aside: true })).rejects.toThrow('lost');
+    fault = undefined;
+    await expect(database.commit(write('more'), { aside: true })).rejects.toThrow('lost');
+    await expect(database.commit(write('more'), { aside: false })).rejects.toThrow('lost');
+    expect(texts()).not.toContain('more');
+  });
+
+  it('takes a commit into no transaction of somebody else', async () => {
+    const database = await openDatabase<Notes>(join(await tempFolder(), 'notes.db'), { migrations: [first] });
+    onTestFinished(() => database.close());
+    let commit: Promise<void> = Promise.resolve();
+    const undone = database.query.transaction().execute(async (trx) => {
+      await trx.insertInto('note').values({ text: 'undone' }).execute();
+      const insert = database.raw.prepare("insert into note values ('kept')");
+      commit = database.commit(() => void insert.run(), { aside: true });
+      throw new Error('undone');
+    });
+    await expect(undone).rejects.toThrow('undone');
+    await commit;
+    expect(await database.query.selectFrom('note').selectAll().execute()).toEqual([{ text: 'kept' }]);
+  });
+
   it('refuses data of a newer version', verifies('registry.data-newer'), async () => {
     const path = join(await tempFolder(), 'notes.db');
     await (await openDatabase(path, { migrations: [first, second] })).close();
