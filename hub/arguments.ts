@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Ajv, type SchemaObject } from 'ajv';
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { RE2JS } from 're2js';
@@ -22,24 +23,41 @@ const UNBOUNDED = new Set(['$ref', '$dynamicRef', '$recursiveRef', 'uniqueItems'
 export interface ArgumentChecks {
   /** @throws AppError `arguments-invalid` with every fault in `data.faults`. */
   check(skill: InstalledSkill, tool: string, args: unknown): void;
+  /**
+   * Compiles the schemas of a skill that was just approved, so that its first call does not wait for it: one in each
+   * turn of the event loop, for each takes some milliseconds. Resolves when all are.
+   */
+  prepare(skill: InstalledSkill): Promise<void>;
 }
 
-/** Checks that compile each approved schema once, when it is first used. */
+/** Checks that compile each approved schema once: when it is prepared, or first used after a start. */
 export function argumentChecks(): ArgumentChecks {
   const within = timeLimit();
-  const compiled = new Map<string, Compiled>();
+  const compiled = new Map<string, Map<string, Compiled>>();
 
-  function compiledFor(skill: InstalledSkill, tool: string): Compiled {
-    const key = `${skill.digest} ${tool}`;
-    const known = compiled.get(key);
+  function compiledFor({ digest, surface }: InstalledSkill, tool: string): Compiled {
+    let ofSkill = compiled.get(digest);
+    if (ofSkill === undefined) compiled.set(digest, (ofSkill = new Map()));
+    const known = ofSkill.get(tool);
     if (known !== undefined) return known;
-    const schema = schemaOf(skill.surface, tool);
+    const schema = schemaOf(surface, tool);
     const fresh = { validate: within(MAX_CHECK_MS, () => compile(schema)), size: boundedSize(schema) };
-    compiled.set(key, fresh);
+    ofSkill.set(tool, fresh);
     return fresh;
   }
 
   return {
+    async prepare(skill) {
+      for (const { name } of skill.surface.tools) {
+        await nextTurn();
+        try {
+          compiledFor(skill, name);
+        } catch {
+          // It was usable when it was approved; a call says what is wrong with it now.
+        }
+      }
+    },
+
     check(skill, tool, args) {
       let validate: ValidateFunction | undefined;
       try {

@@ -135,10 +135,18 @@ export async function startHub(
     release: async ({ skill, user, uri }) => launch.release(serving(skill), user, uri),
     log,
   });
+  const checks = argumentChecks();
+  const approved = new Set(installed.list().map(({ digest }) => digest));
+  installed.onChange(() => {
+    for (const skill of installed.list().filter(({ digest }) => !approved.has(digest))) {
+      approved.add(skill.digest);
+      void checks.prepare(skill);
+    }
+  });
   let ownHosts: readonly string[] = [];
   const whole = createGateway({
     installed,
-    argumentChecks: argumentChecks(),
+    argumentChecks: checks,
     policy: answersPolicy({ answerOf: (skill, tool) => installed.get(skill)?.tools.get(tool)?.answer }),
     audit,
     perform: launch.perform,

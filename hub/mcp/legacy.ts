@@ -96,7 +96,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       stopTimer: () => undefined,
       stopListening: () => undefined,
     };
-    serverOf(session, () => {
+    void serverOf(session, () => {
       session.hello = { method: 'initialize', params: hello.params };
       sessions.set(session.id, session);
     });

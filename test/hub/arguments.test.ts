@@ -31,6 +31,17 @@ describe('arguments', () => {
     },
   );
 
+  it('are checked alike whether the schema was prepared or not, and a bad schema harms nobody', async () => {
+    const broken = skillTaking({ properties: { path: { $ref: '#/nowhere' } } });
+    const sound = skillTaking({ required: ['path'] });
+    const checks = argumentChecks();
+    await checks.prepare({ ...broken, digest: `sha256:${'b'.repeat(64)}` });
+    await checks.prepare(sound);
+    checks.check(sound, 'go', { path: 'x' });
+    await expectCode(() => checks.check(sound, 'go', {}), 'arguments-invalid');
+    expect(() => checks.check({ ...broken, digest: `sha256:${'b'.repeat(64)}` }, 'go', {})).toThrow();
+  });
+
   it('understand JSON Schema 2020-12', async () => {
     const skill = skillTaking({
       properties: {
