@@ -35,6 +35,8 @@ const MAX_BUCKETS = 10_000;
 /** Token buckets in memory, one for each key. No timer fills them: a bucket is reckoned when it is asked. */
 export function rateLimiter({ now: readClock }: { now: () => number }): RateLimiter {
   const buckets = new Map<string, { level: number; at: number }>();
+  /** The key that is last in the order of `buckets`. */
+  let newest: string | undefined;
   return {
     take(key, { perMinute, burst }) {
       const now = readClock();
@@ -42,9 +44,10 @@ export function rateLimiter({ now: readClock }: { now: () => number }): RateLimi
       const bucket = buckets.get(key) ?? { level: burst, at: now };
       const level = Math.min(burst, bucket.level + Math.max(0, now - bucket.at) * perMs);
       const left = level >= 1 ? level - 1 : level;
-      buckets.delete(key);
+      if (key !== newest) buckets.delete(key);
       buckets.set(key, { level: left, at: now });
-      for (const oldest of buckets.keys()) {
+      newest = key;
+      for (const oldest of buckets.size > MAX_BUCKETS ? buckets.keys() : []) {
         if (buckets.size <= MAX_BUCKETS) break;
         buckets.delete(oldest);
       }

@@ -139,6 +139,9 @@ const legacySent: fc.Arbitrary<Sent> = fc.record(common).map((given) => ({
   },
 }));
 
+/** What each hub counts for itself: its requests, and the progress tokens of its hop, which the fixture repeats. */
+const COUNTED = new Set(['requestId', 'progressToken']);
+
 /** The last message of an answer: notifications before it come or not, as a stream allows. */
 function said(text: string): unknown {
   const messages = text.startsWith('event:')
@@ -147,7 +150,7 @@ function said(text: string): unknown {
   const last = messages.filter((data) => data !== '').at(-1);
   return last === undefined
     ? undefined
-    : JSON.parse(last, (key, value: unknown) => (key === 'requestId' ? '…' : value));
+    : JSON.parse(last, (key, value: unknown) => (COUNTED.has(key) ? '…' : value));
 }
 
 async function openSession(rig: EndpointRig): Promise<Record<string, string>> {
