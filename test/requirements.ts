@@ -222,7 +222,10 @@ export const REQUIREMENTS = {
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
-  'catalog.resource-collision': 'A resource URI offered by two skills belongs to the one installed first.',
+  'catalog.uris':
+    'At /mcp each URI or template of a resource leads to one skill, is of its own scheme, and is the same wherever it is said.',
+  'catalog.uris-stable': 'A skill that comes later changes no URI of another, and a mark holds whoever goes.',
+  'catalog.order': 'Lists are in the same order for the same skills.',
   'install.serves':
     'A skill serves only after its proposal was approved, and a settled proposal cannot be answered again.',
   'install.needs':

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aliasFor, buildCatalog, exposedName } from '../../hub/catalog.ts';
+import type { InstalledSkill } from '../../hub/installed.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { installedSkill, tool } from '../support/installed-skill.ts';
 import { verifies } from '../support/verifies.ts';
@@ -23,6 +24,7 @@ const other = installedSkill({
   surface: { tools: [tool('add')], resources: [{ uri: 'memo://one', name: 'impostor' }] },
   installedAt: '2026-02-01T00:00:00.000Z',
 });
+const MARKED = 'memo://one#berth~local.test~other';
 
 describe('the catalog', () => {
   it('names tools after their skill, and leads each name back', verifies('catalog.names'), () => {
@@ -36,16 +38,16 @@ describe('the catalog', () => {
     ]);
   });
 
-  it('leads a URI to the template that says most about it', verifies('catalog.resource-collision'), () => {
-    const greedy = installedSkill({
-      name: 'local.test/greedy',
-      surface: { resourceTemplates: [{ uriTemplate: '{+anything}', name: 'all' }] },
-      installedAt: '2025-01-01T00:00:00.000Z',
-    });
-    const catalog = buildCatalog([greedy, notes]);
-    expect(catalog.find(ALL, 'resources/read', { uri: 'memo://seven' }).skill).toBe(notes);
-    expect(catalog.find(ALL, 'resources/read', { uri: 'other://seven' }).skill).toBe(greedy);
-  });
+  it(
+    'lists each kind of thing in one order: of skills by name, within one as its surface has it',
+    verifies('catalog.order'),
+    () => {
+      const view = buildCatalog([notes, other]).view(ALL);
+      expect(view).toEqual(buildCatalog([notes, other]).view(ALL));
+      expect(view.tools.map(({ name }) => name)).toEqual(['notes__add', 'other__add']);
+      expect(view.resources.map(({ name }) => name)).toEqual(['one', 'impostor']);
+    },
+  );
 
   it('leaves the names of one skill as they are at its own endpoint', () => {
     const catalog = buildCatalog([notes, other]);
@@ -74,17 +76,50 @@ describe('the catalog', () => {
     }
   });
 
+  it('marks a URI that two skills offer for the later one', verifies('catalog.uris'), () => {
+    const catalog = buildCatalog([other, notes]);
+    expect(catalog.view(ALL).resources).toEqual([
+      { uri: 'memo://one', name: 'one' },
+      { uri: MARKED, name: 'impostor' },
+    ]);
+    const read = (uri: string) => {
+      const { skill, params } = catalog.find(ALL, 'resources/read', { uri });
+      return [skill, params['uri']];
+    };
+    expect(read('memo://one')).toEqual([notes, 'memo://one']);
+    expect(read(MARKED)).toEqual([other, 'memo://one']);
+    const own = { kind: 'skill', name: 'local.test/other' } as const;
+    expect(catalog.view(own).resources).toEqual([{ uri: 'memo://one', name: 'impostor' }]);
+    expect(catalog.find(own, 'resources/read', { uri: 'memo://one' }).skill).toBe(other);
+  });
+
   it(
-    'gives a URI that two skills offer to the one installed first',
-    verifies('catalog.resource-collision'),
+    'tells of the URIs of a later skill as they lead to it, and sends it its own',
+    verifies('catalog.uris'),
     () => {
-      const catalog = buildCatalog([other, notes]);
-      expect(catalog.view(ALL).resources).toEqual([{ uri: 'memo://one', name: 'one' }]);
-      expect(catalog.find(ALL, 'resources/read', { uri: 'memo://one' }).skill).toBe(notes);
-      const own = { kind: 'skill', name: 'local.test/other' } as const;
-      expect(catalog.find(own, 'resources/read', { uri: 'memo://one' }).skill).toBe(other);
+      const catalog = buildCatalog([notes, other]);
+      const target = catalog.find(ALL, 'tools/call', {
+        name: 'other__add',
+        arguments: { of: [MARKED, 'memo://two', `see ${MARKED}`] },
+      });
+      expect(target.params['arguments']).toEqual({ of: ['memo://one', 'memo://two', `see ${MARKED}`] });
+      expect(['memo://one', 'memo://two'].map((uri) => target.exposed?.(uri))).toEqual([
+        MARKED,
+        'memo://two',
+      ]);
+      expect(catalog.find(ALL, 'tools/call', { name: 'notes__add' }).exposed).toBeUndefined();
     },
   );
+
+  it('tells of a resource by the URI it was asked for by', verifies('catalog.uris'), () => {
+    const alone = buildCatalog([other]);
+    const { exposed, name } = alone.find(ALL, 'resources/read', { uri: MARKED });
+    expect([name, exposed?.('memo://one'), exposed?.('memo://two')]).toEqual([
+      'memo://one',
+      MARKED,
+      'memo://two',
+    ]);
+  });
 
   it('reads what a template may have made, and completes its arguments at the same skill', () => {
     const catalog = buildCatalog([notes]);
@@ -130,6 +165,39 @@ describe('names', () => {
       );
     },
   );
+
+  it('do not change when other skills come', verifies('catalog.name-form'), () => {
+    // Letters that clients refuse and words that are too long, so that names have to be told apart by digest.
+    const letters = fc.constantFrom('a', 'b', '.', '/', '_', '-', 'long'.repeat(9));
+    const tools = fc.uniqueArray(
+      fc.array(letters, { minLength: 1, maxLength: 3 }).map((word) => `x${word.join('')}`.slice(0, 128)),
+      { maxLength: 20 },
+    );
+    const skillWith = (name: string, names: string[]) =>
+      installedSkill({
+        name: `local.test/${name}`,
+        surface: { prompts: names.map((one) => ({ name: one })) },
+      });
+    fc.assert(
+      fc.property(tools, tools, (ours, others) => {
+        const skill = skillWith('ours', ours);
+        const namesIn = (skills: InstalledSkill[]) =>
+          buildCatalog(skills)
+            .view(ALL)
+            .prompts.map(({ name }) => String(name))
+            .filter((name) => name.startsWith('ours__'));
+        const alone = namesIn([skill]);
+        expect(namesIn([skillWith('a', others), skill, skillWith('ours-too', others)])).toEqual(alone);
+        expect(new Set(alone).size).toBe(ours.length);
+      }),
+    );
+  });
+
+  it('of a tool and a prompt of one skill may be the same', () => {
+    const both = installedSkill({ surface: { tools: [tool('greet')], prompts: [{ name: 'greet' }] } });
+    const view = buildCatalog([both]).view(ALL);
+    expect([...view.tools, ...view.prompts].map(({ name }) => name)).toEqual(['echo__greet', 'echo__greet']);
+  });
 
   it('of aliases are the shortest that is free', () => {
     expect(aliasFor('dev.berth/files', new Set())).toBe('files');
