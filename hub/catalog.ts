@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { appsOf, isForApps } from '../protocol/apps-extension.ts';
 import { AppError } from '../protocol/errors.ts';
 import { describe } from '../protocol/permissions.ts';
 import { instructionsResource, type SkillEntry, skillEntry } from '../protocol/skills-extension.ts';
@@ -47,11 +48,11 @@ export function buildCatalog(skills: readonly InstalledSkill[]): Catalog {
   return {
     view: (scope) => exposure(scope).view,
     find(scope, method, params) {
-      const { tools, prompts, uris } = exposure(scope);
+      const { tools, appCalls, prompts, uris } = exposure(scope);
       switch (method) {
         case 'tools/call': {
           const name = String(params['name']);
-          const found = tools.get(name);
+          const found = tools.get(name) ?? appCalls.get(name);
           if (found === undefined)
             throw new AppError('tool-not-found', { detail: `No tool is named ${quoted(name)}.` });
           const tool = found.skill.tools.get(found.name);
@@ -131,6 +132,7 @@ function exposedAs(
 interface Exposure {
   view: GatewayView;
   tools: ReadonlyMap<string, Named>;
+  appCalls: ReadonlyMap<string, Named | undefined>;
   prompts: ReadonlyMap<string, Named>;
   uris: ResourceUris<InstalledSkill>;
 }
@@ -143,6 +145,7 @@ interface Named {
 function exposeOne(skill: InstalledSkill): Exposure {
   return expose([skill], {
     uris: isServing(skill) ? ownUris(skill) : sharedUris([]),
+    appCalls: new Map(),
     rename: (_kind, _skill, name) => name,
     instructions: skill.surface.instructions,
   });
@@ -157,6 +160,7 @@ function exposeAll(skills: readonly InstalledSkill[]): Exposure {
     .join('\n\n');
   return expose(skills, {
     uris: sharedUris(skills.filter(isServing)),
+    appCalls: appCallsOf(skills.filter(isServing)),
     rename(kind, skill, name) {
       const exposed = exposedName(skill.alias, name, taken[kind]);
       taken[kind].add(exposed);
@@ -170,10 +174,10 @@ function expose(
   skills: readonly InstalledSkill[],
   {
     uris,
+    appCalls,
     rename,
     instructions,
-  }: {
-    uris: Exposure['uris'];
+  }: Pick<Exposure, 'uris' | 'appCalls'> & {
     rename: (kind: 'tool' | 'prompt', skill: InstalledSkill, name: string) => string;
     instructions: string | undefined;
   },
@@ -229,9 +233,27 @@ function expose(
       subscribable: skills.some((skill) => isServing(skill) && tellsOfChanges(skill)),
     },
     tools,
+    appCalls,
     prompts,
     uris,
   };
+}
+
+/**
+ * An MCP App calls tools of its own skill by their own names, and hosts pass that on as it is. So such a name leads to
+ * the skill where only one can be meant; it is never one that a listed tool could have.
+ */
+function appCallsOf(skills: readonly InstalledSkill[]): Exposure['appCalls'] {
+  const calls = new Map<string, Named | undefined>();
+  for (const skill of skills) {
+    const tools = [...skill.tools.values()];
+    if (!tools.some(({ definition }) => appsOf(definition).length > 0)) continue;
+    for (const { name, definition } of tools) {
+      if (name.includes('__') || !isForApps(definition)) continue;
+      calls.set(name, calls.has(name) ? undefined : { skill, name });
+    }
+  }
+  return calls;
 }
 
 function tellsOfChanges({ surface }: InstalledSkill): boolean {

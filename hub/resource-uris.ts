@@ -1,8 +1,8 @@
+import { appsOf } from '../protocol/apps-extension.ts';
 import type { AgentSkill } from '../protocol/skills-extension.ts';
 import { placeOf } from '../protocol/package-files.ts';
 import type { Surface } from '../protocol/surface.ts';
 import { fileAsked } from './skill-files.ts';
-import { uiResourcesOf } from './uri-places.ts';
 
 /** What of an installed skill its URIs follow from. */
 export interface ResourceSkill {
@@ -154,7 +154,7 @@ interface Offer<Skill> {
 
 function offerOf<Skill extends ResourceSkill>(skill: Skill): Offer<Skill> {
   const { resources, resourceTemplates, tools } = skill.surface;
-  const named = [...resources.map(({ uri }) => uri), ...tools.flatMap(uiResourcesOf)];
+  const named = [...resources.map(({ uri }) => uri), ...tools.flatMap(appsOf)];
   const uris = new Set(named.filter((uri) => maySpeakFor(skill, uri)));
   const templates = resourceTemplates.map(templateOf);
   return {

@@ -1,3 +1,4 @@
+import { FLAT_APP_KEYS } from '../protocol/apps-extension.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 
 /**
@@ -8,17 +9,7 @@ import type { GatewayRequest } from './mcp/gateway.ts';
 type Said = Record<string, unknown>;
 type Rewrite = (uri: string) => string;
 
-/** MCP Apps, and what the same is called in its own first form and by ChatGPT. */
-const FLAT_UI_KEYS = ['ui/resourceUri', 'openai/outputTemplate'] as const;
-
-/** The resources that show a tool's results; they need not be listed (MCP Apps, 2026-01-26, Resource Discovery). */
-export function uiResourcesOf({ _meta: meta }: Said): string[] {
-  if (!isObject(meta)) return [];
-  const nested = isObject(meta['ui']) ? meta['ui']['resourceUri'] : undefined;
-  return [nested, ...FLAT_UI_KEYS.map((key) => meta[key])].filter((uri) => typeof uri === 'string');
-}
-
-/** A tool that refers to the resources of its app by other URIs. */
+/** A tool that refers to its app by another URI. */
 export function withToolUris(tool: Said, rewrite: Rewrite): Said {
   const { _meta: meta } = tool;
   if (!isObject(meta)) return tool;
@@ -28,7 +19,7 @@ export function withToolUris(tool: Said, rewrite: Rewrite): Said {
     _meta: {
       ...meta,
       ...(isObject(ui) ? { ui: withUri(ui, 'resourceUri', rewrite) } : {}),
-      ...Object.fromEntries(FLAT_UI_KEYS.flatMap((key) => Object.entries(uriAt(meta, key, rewrite)))),
+      ...Object.fromEntries(FLAT_APP_KEYS.flatMap((key) => Object.entries(uriAt(meta, key, rewrite)))),
     },
   };
 }

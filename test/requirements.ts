@@ -222,6 +222,8 @@ export const REQUIREMENTS = {
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
+  'mcp.apps':
+    'MCP Apps pass through whole: the app of a tool is found and read, and what it may do is as its skill said.',
   'catalog.uris':
     'At /mcp each URI or template of a resource leads to one skill, is of its own scheme, and is the same wherever it is said.',
   'catalog.uris-stable': 'A skill that comes later changes no URI of another, and a mark holds whoever goes.',

@@ -12,6 +12,7 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server';
 import { z } from 'zod';
+import { APPS_EXTENSION, appsOf } from '../../protocol/apps-extension.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { AppError } from '../../protocol/errors.ts';
 import {
@@ -131,9 +132,17 @@ export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilit
       ? { resources: { listChanged: true, ...(all || view.subscribable ? { subscribe: true } : {}) } }
       : {}),
     ...(view.completions ? { completions: {} } : {}),
-    ...(all || view.skills.length > 0 ? SKILLS_CAPABILITY : {}),
+    ...extensionsOf(view, all),
     ...(all || view.logging ? { logging: {} } : {}),
   };
+}
+
+function extensionsOf(view: GatewayView, all: boolean): Pick<ServerCapabilities, 'extensions'> {
+  const extensions = {
+    ...(all || view.skills.length > 0 ? SKILLS_CAPABILITY.extensions : {}),
+    ...(all || view.tools.some((tool) => appsOf(tool).length > 0) ? { [APPS_EXTENSION]: {} } : {}),
+  };
+  return Object.keys(extensions).length === 0 ? {} : { extensions };
 }
 
 /** Whether a door with these capabilities knows the method. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { APP_TYPE, APPS_EXTENSION } from '../../protocol/apps-extension.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { type AskableCapabilities, type LogLevel, type Questions, questionsOf } from '../questions.ts';
 import { isObject, type Peer, type PeerRequest } from './peer.ts';
@@ -43,7 +44,7 @@ export interface Session {
  * MCP Apps pass through the hub whole, so it says to every skill what a host of them would: a surface is captured once
  * for all clients, and those that show no apps leave them out themselves.
  */
-const APPS = { 'io.modelcontextprotocol/ui': { mimeTypes: ['text/html;profile=mcp-app'] } };
+const APPS = { [APPS_EXTENSION]: { mimeTypes: [APP_TYPE] } };
 
 function declared(offered: AskableCapabilities): Record<string, unknown> {
   return { ...offered, extensions: APPS };

@@ -73,7 +73,7 @@ describe('URIs of resources at the door to all skills', () => {
             forms.set(form, skill.name);
           }
         }
-        expect(uris.resources.map(({ uri }) => uri).toSorted()).toEqual([...forms.keys()].toSorted());
+        expect(new Set(uris.resources.map(({ uri }) => uri))).toEqual(new Set(forms.keys()));
       }),
     );
   });
