@@ -222,6 +222,10 @@ export const REQUIREMENTS = {
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
   'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
+  'mcp.pages':
+    'Long lists come in pages, in order, with nothing lost and nothing twice, and short ones whole.',
+  'mcp.cursors':
+    'A cursor is good for one client, door and list as it was; any other is refused and says to list again.',
   'mcp.apps':
     'MCP Apps pass through whole: the app of a tool is found and read, and what it may do is as its skill said.',
   'catalog.uris':

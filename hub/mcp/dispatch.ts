@@ -28,6 +28,7 @@ import type { Tasks } from '../tasks/tasks.ts';
 import { missingCapability, protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
 import type { Listener, ParkedCalls } from './parked.ts';
+import type { Pages } from './pages.ts';
 import { withAgent } from './principal.ts';
 import { isSkillsMethod, offersSkills, SKILLS_CAPABILITY, skillsAnswer } from './skills.ts';
 import { callAsTask, declaresTasks, mayBeTask } from './tasks.ts';
@@ -55,6 +56,7 @@ export interface DispatchParts {
   /** How long a modern client may keep a list without asking again. */
   listTtlMs: number;
   parked: ParkedCalls;
+  pages: Pages;
   /** How long a question waits for its answer. */
   answerTtlMs: number;
   newRequestId: () => string;
@@ -171,13 +173,13 @@ export async function dispatch(
   if (!serves(server.getCapabilities(), method))
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
   try {
-    if (isListMethod(method))
-      return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (isListMethod(method)) return list(parts, visitor, method, params);
     if (visitor.era === 'legacy' && isSubscription(method))
       return await subscribed(gateway, visitor, server, method, params);
     if (isSkillsMethod(method)) {
-      const view = gateway.view(visitor.principal, visitor.scope);
-      return cacheable(visitor, skillsAnswer(view, method, params), listTtlMs);
+      const { skills } = gateway.view(visitor.principal, visitor.scope);
+      const pageAt = (cursor: string | undefined) => pageOf(parts, visitor, method, skills, cursor);
+      return cacheable(visitor, skillsAnswer(skills, pageAt, method, params), listTtlMs);
     }
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
@@ -232,18 +234,31 @@ async function subscribed(
   return {};
 }
 
-function list(
-  view: GatewayView,
-  visitor: Visitor,
-  method: ListMethod,
-  params: unknown,
-  ttlMs: number,
-): Result {
-  // Lists are given whole, so there is no cursor that could have come from here.
-  if (parsed(listParams, params)?.cursor !== undefined) throw invalidParams('There is no such page.');
+function list(parts: DispatchParts, visitor: Visitor, method: ListMethod, params: unknown): Result {
   const { field, of } = LISTS[method];
-  const entries = visitor.era === 'legacy' && field === 'tools' ? of(view).map(withoutExecution) : of(view);
-  return cacheable(visitor, { [field]: entries }, ttlMs);
+  const whole = of(parts.gateway.view(visitor.principal, visitor.scope));
+  const { entries, ...more } = pageOf(parts, visitor, method, whole, parsed(listParams, params)?.cursor);
+  const shown = visitor.era === 'legacy' && field === 'tools' ? entries.map(withoutExecution) : entries;
+  return cacheable(visitor, { [field]: shown, ...more }, parts.listTtlMs);
+}
+
+/** @throws ProtocolError -32602 for a cursor that leads to no page of this list as it is now. */
+function pageOf<Entry extends Record<string, unknown>>(
+  { pages }: DispatchParts,
+  { principal, scope }: Visitor,
+  method: string,
+  entries: readonly Entry[],
+  cursor: string | undefined,
+): { entries: readonly Entry[]; nextCursor?: string } {
+  const page = pages.find({ principal, scope, method, entries, cursor });
+  if (page !== undefined) {
+    const { index: _index, ...shown } = page;
+    return shown;
+  }
+  throw invalidParams(
+    'This cursor leads to no page: it was altered, is of another list or client, or the list has changed since. ' +
+      'List again from the start, without a cursor.',
+  );
 }
 
 /** Older revisions know nothing of caching; what a principal sees is never shared. */

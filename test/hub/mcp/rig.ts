@@ -45,6 +45,7 @@ export async function endpointRig(
     fixtures = { modern: 'modern', legacy: 'legacy' },
     fastLane = process.env['BERTH_TEST_FAST_LANE'] !== 'off',
     tasks,
+    cursorKey,
   }: {
     clock?: Clock;
     limits?: Partial<EndpointLimits>;
@@ -52,6 +53,7 @@ export async function endpointRig(
     fixtures?: { modern: Fixture; legacy: Fixture };
     fastLane?: boolean;
     tasks?: Tasks;
+    cursorKey?: Uint8Array;
   } = {},
 ) {
   const { runner, said, log, lines } = runnerRig({ updated: (resource) => subscriptions.updated(resource) });
@@ -105,6 +107,7 @@ export async function endpointRig(
   const endpoint = createMcpEndpoint({
     gateway,
     ...(tasks === undefined ? {} : { tasks }),
+    ...(cursorKey === undefined ? {} : { cursorKey }),
     authenticate(token) {
       if (token === 'expired')
         throw new AppError('token-expired', { detail: 'This token expired yesterday.' });
@@ -207,7 +210,7 @@ const INFO = { name: 'test-client', version: '1.0.0' };
 
 /** What the tests ask of a client, whichever SDK and era it is of. */
 export interface AnyClient {
-  listTools(): Promise<{ tools: Record<string, unknown>[] }>;
+  listTools(params?: { cursor?: string }): Promise<{ tools: Record<string, unknown>[]; nextCursor?: string }>;
   callTool(
     params: { name: string; arguments?: Record<string, unknown> },
     options?: { signal?: AbortSignal; onprogress?: (progress: { progress: number }) => void },
