@@ -1,15 +1,12 @@
-import { createHash } from 'node:crypto';
 import { appsOf, isForApps } from '../protocol/apps-extension.ts';
 import { AppError } from '../protocol/errors.ts';
 import { describe } from '../protocol/permissions.ts';
 import { instructionsResource, type SkillEntry, skillEntry } from '../protocol/skills-extension.ts';
 import type { InstalledSkill, InstalledTool } from './installed.ts';
 import type { GatewayRequest, GatewayView, Scope } from './mcp/gateway.ts';
+import { exposedName } from './exposed-names.ts';
 import { ownUris, type ResourceUris, sharedUris } from './resource-uris.ts';
 import { withArgumentUris, withToolUris } from './uri-places.ts';
-
-/** Some clients refuse longer tool names. */
-const MAX_EXPOSED_NAME = 64;
 
 /** What a request is aimed at, with the params as the skill knows them. */
 export interface Target {
@@ -274,29 +271,6 @@ function prompt(prompts: ReadonlyMap<string, Named>, name: string): Named {
   if (found === undefined)
     throw new AppError('prompt-not-found', { detail: `No prompt is named ${quoted(name)}.` });
   return found;
-}
-
-/**
- * `<alias>__<name>`, in letters that every client takes and within 64 characters; where that would be
- * ambiguous or too long, a digest of the full name keeps it stable and unique.
- */
-export function exposedName(alias: string, name: string, taken: ReadonlySet<string>): string {
-  const plain = `${alias}__${name.replaceAll(/[^A-Za-z0-9_-]/g, '_')}`;
-  if (plain.length <= MAX_EXPOSED_NAME && !taken.has(plain)) return plain;
-  const mark = createHash('sha256').update(`${alias}\n${name}`).digest('hex').slice(0, 8);
-  return `${plain.slice(0, MAX_EXPOSED_NAME - mark.length - 1)}_${mark}`;
-}
-
-/** A new skill's alias: its last name, else with the namespace's last label, else numbered. */
-export function aliasFor(name: string, taken: ReadonlySet<string>): string {
-  const [namespace = '', last = ''] = name.split('/');
-  const label = namespace.split('.').at(-1) ?? '';
-  const wishes = [last.slice(0, 24), `${label}-${last}`.slice(0, 24)];
-  for (let number = 2; ; number += 1) {
-    const free = wishes.find((wish) => !taken.has(wish));
-    if (free !== undefined) return free;
-    wishes.push(`${last.slice(0, 20)}-${number}`);
-  }
 }
 
 function quoted(text: string): string {

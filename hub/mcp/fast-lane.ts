@@ -6,7 +6,7 @@ import {
   ProtocolError,
   PROTOCOL_VERSION_META_KEY,
 } from '@modelcontextprotocol/server';
-import { isListMethod, LISTS, type ListMethod, withoutExecution } from './dispatch.ts';
+import { isListMethod, LISTS, type ListMethod, withoutExecution } from './lists.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayView } from './gateway.ts';
 import type { Admitted } from './modern.ts';

@@ -5,7 +5,9 @@ import { isInitializeRequest, Server, type ServerContext } from '@modelcontextpr
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
 import { type ListKind, ownerKey } from './changes.ts';
-import { capabilitiesOf, dispatch, type Visitor } from './dispatch.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { dispatch } from './dispatch.ts';
+import type { Visitor } from './visitor.ts';
 import { refuse } from './errors.ts';
 import { askable } from '../questions.ts';
 import type { LaneSession } from './fast-lane.ts';

@@ -3,17 +3,17 @@ import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
 import { childrenAt, entryAt, SKILLS_EXTENSION } from '../../protocol/skills-extension.ts';
 import type { GatewayView } from './gateway.ts';
+import { uriSchema } from './requests.ts';
 
 /**
  * The Skills extension (SEP-2640), answered by hand: the SDK's `SkillsExtension` registers its own handlers with an
  * `McpServer`, `resources/list` and `resources/read` among them, and these are the hub's, so that each read is
  * decided and on record. Reading a skill's files is `resources/read` as ever; here is only what can be listed.
  */
-const uri = z.string().min(1).max(8_192);
 const METHODS = {
   'skills/list': z.object({ cursor: z.string().optional() }).optional(),
-  'skills/get': z.object({ uri }),
-  'resources/directory/read': z.object({ uri, cursor: z.string().optional() }),
+  'skills/get': z.object({ uri: uriSchema }),
+  'resources/directory/read': z.object({ uri: uriSchema, cursor: z.string().optional() }),
 } as const;
 type SkillsMethod = keyof typeof METHODS;
 
