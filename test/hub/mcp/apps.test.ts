@@ -1,6 +1,6 @@
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import type { Client } from '@modelcontextprotocol/client';
 import {
   buildAllowAttribute,
   getToolUiResourceUri,
@@ -10,10 +10,11 @@ import {
   RESOURCE_URI_META_KEY,
 } from '@modelcontextprotocol/ext-apps/app-bridge';
 import { EXTENSION_ID } from '@modelcontextprotocol/ext-apps/server';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminApi } from '../../../hub/admin-api.ts';
 import { callRoute } from '../../../protocol/node/http-client.ts';
 import { type HubRig, hubRig } from '../../support/hub-rig.ts';
+import { newClient } from '../../support/mcp-clients.ts';
 import { verifies } from '../../support/verifies.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -64,19 +65,15 @@ async function rigWith(...names: ('first' | 'second')[]): Promise<HubRig & { tok
 }
 
 /** A host that shows apps. */
-async function hostOf(rig: { token: string }, url: string, mode: 'legacy' | { pin: string }) {
-  const client = new Client(
-    { name: 'host', version: '1' },
+const hostOf = ({ token }: { token: string }, url: string, mode: 'legacy' | { pin: string }) =>
+  newClient(
     {
-      versionNegotiation: { mode },
+      url,
+      token,
       capabilities: { extensions: { [EXTENSION_ID]: { mimeTypes: [RESOURCE_MIME_TYPE] } } },
     },
+    mode,
   );
-  const requestInit = { headers: { authorization: `Bearer ${rig.token}` } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
-  onTestFinished(() => client.close());
-  return client;
-}
 
 /** The app of a tool, as a host finds it: URI, what it may do, and its page. */
 async function appOf(client: Client, name: string) {
