@@ -47,11 +47,6 @@ export function sharedUris<Skill extends ResourceSkill>(skills: readonly Skill[]
   const offers = byAge(skills).map(offerOf);
   const byName = new Map(offers.map((offer) => [offer.skill.name, offer]));
 
-  function marked(uri: string): { offer: Offer<Skill> | undefined; uri: string } | undefined {
-    const found = unmarked(uri);
-    return found && { offer: byName.get(found.skill), uri: found.uri };
-  }
-
   /** Whose it is without a mark. */
   function ownerOf(uri: string): Offer<Skill> | undefined {
     const place = placeOf(uri);
@@ -74,10 +69,14 @@ export function sharedUris<Skill extends ResourceSkill>(skills: readonly Skill[]
       : uriTemplate;
   }
 
+  const forms = new Map(
+    offers.map((offer) => [offer, new Map(offer.uris.map((uri) => [uri, exposed(offer, uri)]))]),
+  );
   const resources = offers.flatMap((offer) =>
-    offer.skill.surface.resources
-      .filter(({ uri }) => offer.has(uri))
-      .map((entry) => ({ ...entry, uri: exposed(offer, entry.uri) })),
+    offer.skill.surface.resources.flatMap((entry) => {
+      const uri = forms.get(offer)?.get(entry.uri);
+      return uri === undefined ? [] : [{ ...entry, uri }];
+    }),
   );
   const listed = offers.flatMap((offer) =>
     offer.templates.map((template) => ({ offer, template, exposed: exposedTemplate(offer, template) })),
@@ -86,7 +85,7 @@ export function sharedUris<Skill extends ResourceSkill>(skills: readonly Skill[]
     offers
       .filter(
         (offer) =>
-          offer.uris.some((uri) => exposed(offer, uri) !== uri) ||
+          [...(forms.get(offer) ?? [])].some(([uri, form]) => uri !== form) ||
           listed.some((entry) => entry.offer === offer && entry.exposed !== entry.template.uriTemplate),
       )
       .map((offer) => [
@@ -94,8 +93,8 @@ export function sharedUris<Skill extends ResourceSkill>(skills: readonly Skill[]
         {
           exposed: (uri: string) => exposed(offer, uri),
           own(uri: string) {
-            const found = marked(uri);
-            return found?.offer === offer && offer.has(found.uri) ? found.uri : uri;
+            const found = unmarked(uri);
+            return found?.skill === offer.skill.name && offer.has(found.uri) ? found.uri : uri;
           },
         },
       ]),
@@ -104,21 +103,21 @@ export function sharedUris<Skill extends ResourceSkill>(skills: readonly Skill[]
   return {
     resources,
     templates: listed.map(({ template, exposed: uriTemplate }) => ({ ...template.entry, uriTemplate })),
-    find(uri) {
-      const found = marked(uri) ?? { offer: ownerOf(uri), uri };
-      const { offer } = found;
-      return offer?.has(found.uri) || offer?.isFile(found.uri)
-        ? { skill: offer.skill, uri: found.uri }
-        : undefined;
+    find(asked) {
+      const found = unmarked(asked);
+      const uri = found?.uri ?? asked;
+      const offer = found === undefined ? ownerOf(uri) : byName.get(found.skill);
+      return offer?.has(uri) || offer?.isFile(uri) ? { skill: offer.skill, uri } : undefined;
     },
-    findTemplate(uriTemplate) {
-      const found = marked(uriTemplate);
-      const isIt = ({ template }: (typeof listed)[number], wanted: string) => template.uriTemplate === wanted;
-      const entry =
-        found === undefined
-          ? listed.find((known) => isIt(known, uriTemplate))
-          : listed.find((known) => known.offer === found.offer && isIt(known, found.uri));
-      return entry && { skill: entry.offer.skill, uri: entry.template.uriTemplate };
+    findTemplate(asked) {
+      const found = unmarked(asked);
+      const uri = found?.uri ?? asked;
+      const offer = offers.find(
+        ({ skill, templates }) =>
+          (found === undefined || skill.name === found.skill) &&
+          templates.some(({ uriTemplate }) => uriTemplate === uri),
+      );
+      return offer && { skill: offer.skill, uri };
     },
     rewriting: (skill) => rewritings.get(skill),
   };

@@ -6,6 +6,7 @@ import {
   ProtocolError,
   PROTOCOL_VERSION_META_KEY,
 } from '@modelcontextprotocol/server';
+import { APPS_EXTENSION } from '../../protocol/apps-extension.ts';
 import { isListMethod, LISTS, type ListMethod, withoutExecution } from './lists.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayView } from './gateway.ts';
@@ -261,12 +262,19 @@ function modern(headers: Headers, body: unknown): Plain | undefined {
     return undefined;
   const capabilities = meta[CLIENT_CAPABILITIES_META_KEY];
   if (meta[PROTOCOL_VERSION_META_KEY] !== MODERN || !isObject(capabilities)) return undefined;
-  const declared = Object.entries(capabilities);
+  const declared = Object.entries(capabilities).filter(([name, value]) => !isAppsAlone(name, value));
   // What else a client can do may call for another form of answer, such as a task.
   if (declared.some(([name, value]) => !PLAIN_CAPABILITIES.has(name) || !isTwoDeep(value))) return undefined;
   const agent = agentOf(meta[CLIENT_INFO_META_KEY]);
   if (agent === undefined) return undefined;
   return { ...message, era: 'modern', agent, isTalkative: declared.length > 0 };
+}
+
+/** Hosts of MCP Apps say so in every request; it changes nothing about an answer. */
+function isAppsAlone(name: string, extensions: unknown): boolean {
+  if (name !== 'extensions' || !isObject(extensions)) return false;
+  const { [APPS_EXTENSION]: apps, ...others } = extensions;
+  return isObject(apps) && Object.keys(others).length === 0;
 }
 
 function legacy(headers: Headers, body: unknown, session: LaneSession): Plain | undefined {

@@ -38,8 +38,16 @@ const method = mostly(
   fc.constantFrom('resources/templates/list', 'ping', 'tools/nope', '', 'prompts/get', 'logging/setLevel'),
 );
 const id = mostly(fc.oneof(fc.nat(), fc.string()), fc.constantFrom(null, 1.5, true), absent);
+const APPS = 'io.modelcontextprotocol/ui';
 const capabilities = mostly(
-  fc.constantFrom({}, { elicitation: {} }, { sampling: { tools: {} }, roots: { listChanged: true } }),
+  fc.constantFrom(
+    {},
+    { elicitation: {} },
+    { sampling: { tools: {} }, roots: { listChanged: true } },
+    { extensions: { [APPS]: { mimeTypes: ['text/html;profile=mcp-app'] } } },
+    { extensions: { [APPS]: { mimeTypes: 7 } }, elicitation: {} },
+  ),
+  fc.constantFrom({ extensions: { [APPS]: 7 } }, { extensions: { [APPS]: {}, 'org.example/x': {} } }),
   fc.jsonValue(),
   absent,
 );
@@ -170,6 +178,9 @@ function sent(era: 'modern' | 'legacy', cursors: readonly string[]): fc.Arbitrar
   });
 }
 
+/** What is another at each hub: an id of the request, and the hub's own number of it at the skill, which echoes it. */
+const COUNTED = new Set(['requestId', 'progressToken']);
+
 /** The last message of an answer: notifications before it come or not, as a stream allows. */
 function said(text: string): unknown {
   const messages = text.startsWith('event:')
@@ -178,7 +189,7 @@ function said(text: string): unknown {
   const last = messages.filter((data) => data !== '').at(-1);
   return last === undefined
     ? undefined
-    : JSON.parse(last, (key, value: unknown) => (key === 'requestId' ? '…' : value));
+    : JSON.parse(last, (key, value: unknown) => (COUNTED.has(key) ? '…' : value));
 }
 
 /** The cursors that a client of this era is given, list by list. */
