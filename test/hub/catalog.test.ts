@@ -109,6 +109,24 @@ describe('the catalog', () => {
     },
   );
 
+  it('completes the arguments of a marked template at its skill', verifies('catalog.uris'), () => {
+    const rival = installedSkill({
+      name: 'local.test/rival',
+      surface: { resourceTemplates: [{ uriTemplate: 'memo://{id}', name: 'rival' }] },
+      installedAt: '2026-03-01T00:00:00.000Z',
+    });
+    const catalog = buildCatalog([notes, rival]);
+    const uri = 'memo://{id}#berth~local.test~rival';
+    expect(catalog.view(ALL).resourceTemplates.map((entry) => entry['uriTemplate'])).toEqual([
+      'memo://{id}',
+      uri,
+    ]);
+    const { skill, params } = catalog.find(ALL, 'completion/complete', {
+      ref: { type: 'ref/resource', uri },
+    });
+    expect([skill, params['ref']]).toEqual([rival, { type: 'ref/resource', uri: 'memo://{id}' }]);
+  });
+
   it('tells of a resource by the URI it was asked for by', verifies('catalog.uris'), () => {
     const alone = buildCatalog([other]);
     const { exposed, name } = alone.find(ALL, 'resources/read', { uri: MARKED });

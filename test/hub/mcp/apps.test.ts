@@ -1,7 +1,9 @@
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Client } from '@modelcontextprotocol/client';
+import { type Client, InMemoryTransport } from '@modelcontextprotocol/client';
+import { App } from '@modelcontextprotocol/ext-apps';
 import {
+  AppBridge,
   buildAllowAttribute,
   getToolUiResourceUri,
   isToolVisibilityAppOnly,
@@ -10,7 +12,7 @@ import {
   RESOURCE_URI_META_KEY,
 } from '@modelcontextprotocol/ext-apps/app-bridge';
 import { EXTENSION_ID } from '@modelcontextprotocol/ext-apps/server';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { adminApi } from '../../../hub/admin-api.ts';
 import { callRoute } from '../../../protocol/node/http-client.ts';
 import { type HubRig, hubRig } from '../../support/hub-rig.ts';
@@ -20,6 +22,7 @@ import { verifies } from '../../support/verifies.ts';
 const root = join(import.meta.dirname, '../../..');
 const source = join(root, 'test/support/skills/apps');
 const MARK = '#berth~local.test~second';
+const INFO = { name: 'clock', version: '1.0.0' };
 const VIEW = 'ui://clock/view.html';
 
 /** Copies of one skill, one in each era, so that everything of them collides. */
@@ -87,6 +90,17 @@ async function appOf(client: Client, name: string) {
   return { uri, flat: toolMeta?.[RESOURCE_URI_META_KEY], page, ui: meta?.['ui'] as McpUiResourceMeta };
 }
 
+/** An app in the frame of the host, over the bridge that hosts have for it. */
+async function runningIn(client: Client): Promise<App> {
+  const [inFrame, inHost] = InMemoryTransport.createLinkedPair();
+  const bridge = new AppBridge(client, INFO, { serverTools: {}, serverResources: {} });
+  await bridge.connect(inHost);
+  const app = new App(INFO, {}, { autoResize: false });
+  await app.connect(inFrame);
+  onTestFinished(() => app.close());
+  return app;
+}
+
 describe.each([
   ['modern', { pin: '2026-07-28' }],
   ['legacy', 'legacy'],
@@ -121,41 +135,55 @@ describe.each([
         const { resources } = await client.listResources();
         expect(resources.find((listed) => listed.uri === uri)).toMatchObject({ _meta: { ui: app.ui } });
       }
+      // At the door of one skill everything is as the skill has it.
+      const own = await hostOf(rig, `${rig.hub.url}/s/local.test/second/mcp`, mode);
+      const app = await appOf(own, 'show_time');
+      expect([app.uri, app.flat, app.page?.uri]).toEqual([VIEW, VIEW, VIEW]);
+      const { content } = await own.callTool({ name: 'show_time', arguments: {} });
+      expect(JSON.stringify(content)).not.toContain('berth~');
     },
   );
 
-  it('is told of resources by one URI wherever they are said', verifies('catalog.uris'), async () => {
-    const rig = await rigWith('first', 'second');
-    const client = await hostOf(rig, rig.hub.mcp, mode);
-    const { content, structuredContent } = await client.callTool({
-      name: 'second__show_time',
-      arguments: {},
-    });
-    expect(content).toEqual([
-      { type: 'text', text: `second ${VIEW}` },
-      { type: 'resource_link', uri: VIEW + MARK, name: 'view' },
-      { type: 'resource_link', uri: 'https://elsewhere.example/', name: 'elsewhere' },
-      { type: 'resource', resource: { uri: `clock://zones/utc${MARK}`, text: 'UTC' } },
-    ]);
-    expect(structuredContent).toMatchObject({ uri: VIEW });
-    const { messages } = await client.getPrompt({ name: 'second__tell' });
-    expect(messages[0]?.content).toEqual({
-      type: 'resource',
-      resource: { uri: `clock://zones/utc${MARK}`, text: 'UTC' },
-    });
-    const { resourceTemplates } = await client.listResourceTemplates();
-    expect(resourceTemplates.map(({ uriTemplate }) => uriTemplate)).toEqual([
-      'clock://zones/{zone}',
-      `clock://zones/{zone}${MARK}`,
-    ]);
-    for (const [name, mark] of [
-      ['first', ''],
-      ['second', MARK],
-    ] as const) {
-      const { contents } = await client.readResource({ uri: `clock://zones/cet${mark}` });
-      expect(contents).toEqual([{ uri: `clock://zones/cet${mark}`, text: `${name} clock://zones/cet` }]);
-    }
-  });
+  it(
+    'is told of resources by one URI wherever they are said',
+    verifies('catalog.uris', 'mcp.apps'),
+    async () => {
+      const rig = await rigWith('first', 'second');
+      const client = await hostOf(rig, rig.hub.mcp, mode);
+      const { content, structuredContent } = await client.callTool({
+        name: 'second__show_time',
+        arguments: {},
+      });
+      expect(content).toEqual([
+        { type: 'text', text: `second ${VIEW}` },
+        { type: 'resource_link', uri: VIEW + MARK, name: 'view' },
+        { type: 'resource_link', uri: 'https://elsewhere.example/', name: 'elsewhere' },
+        { type: 'resource', resource: { uri: `clock://zones/utc${MARK}`, text: 'UTC' } },
+      ]);
+      // Structured content is left as it is. Each skill is told that its app will be shown, as it would be by a host.
+      const expected = { uri: VIEW, hostTakes: [RESOURCE_MIME_TYPE] };
+      expect(structuredContent).toEqual(expected);
+      const other = await client.callTool({ name: 'first__show_time', arguments: {} });
+      expect(other.structuredContent).toEqual(expected);
+      const { messages } = await client.getPrompt({ name: 'second__tell' });
+      expect(messages[0]?.content).toEqual({
+        type: 'resource',
+        resource: { uri: `clock://zones/utc${MARK}`, text: 'UTC' },
+      });
+      const { resourceTemplates } = await client.listResourceTemplates();
+      expect(resourceTemplates.map(({ uriTemplate }) => uriTemplate)).toEqual([
+        'clock://zones/{zone}',
+        `clock://zones/{zone}${MARK}`,
+      ]);
+      for (const [name, mark] of [
+        ['first', ''],
+        ['second', MARK],
+      ] as const) {
+        const { contents } = await client.readResource({ uri: `clock://zones/cet${mark}` });
+        expect(contents).toEqual([{ uri: `clock://zones/cet${mark}`, text: `${name} clock://zones/cet` }]);
+      }
+    },
+  );
 
   it(
     'hears of changes by the URI that it asked for',
@@ -184,31 +212,17 @@ describe.each([
       const { tools } = await client.listTools();
       const tool = tools.find(({ name }) => name === 'first__set_zone') ?? {};
       expect(isToolVisibilityAppOnly(tool)).toBe(true);
-      const set = await client.callTool({ name: 'set_zone', arguments: { zone: 'CET' } });
+      const app = await runningIn(client);
+      const set = await app.callServerTool({ name: 'set_zone', arguments: { zone: 'CET' } });
       expect(set.content).toEqual([{ type: 'text', text: 'first CET' }]);
+      const shown = await app.callServerTool({ name: 'show_time', arguments: {} });
+      expect(shown.structuredContent).toMatchObject({ uri: VIEW });
+      const { contents } = await app.readServerResource({ uri: 'clock://zones/cet' });
+      expect(contents[0]).toMatchObject({ text: 'first clock://zones/cet' });
       await rig.publish(join(sources, 'second'));
       await rig.install('local.test/second', '*', { tools: { '*': 'allow' } });
-      await expect(client.callTool({ name: 'set_zone', arguments: { zone: 'CET' } })).rejects.toThrow(
-        /set_zone/,
-      );
+      const either = app.callServerTool({ name: 'set_zone', arguments: { zone: 'CET' } });
+      await expect(either).rejects.toThrow(/No tool is named "set_zone"/);
     },
   );
-
-  it('finds everything as its skill has it at the door of that skill', verifies('mcp.apps'), async () => {
-    const rig = await rigWith('first', 'second');
-    const client = await hostOf(rig, `${rig.hub.url}/s/local.test/second/mcp`, mode);
-    const app = await appOf(client, 'show_time');
-    expect([app.uri, app.flat, app.page?.uri]).toEqual([VIEW, VIEW, VIEW]);
-    const { content } = await client.callTool({ name: 'show_time', arguments: {} });
-    expect(JSON.stringify(content)).not.toContain('berth~');
-  });
-});
-
-describe.each(COPIES)('the %s skill, of %s', (name) => {
-  it('is told that its app will be shown, as it would be by a host', verifies('mcp.apps'), async () => {
-    const rig = await rigWith(name);
-    const client = await hostOf(rig, rig.hub.mcp, 'legacy');
-    const { structuredContent } = await client.callTool({ name: `${name}__show_time`, arguments: {} });
-    expect(structuredContent).toMatchObject({ hostTakes: [RESOURCE_MIME_TYPE] });
-  });
 });

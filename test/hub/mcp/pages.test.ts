@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { pageOf } from '../../../hub/mcp/lists.ts';
 import { createPages, type PageAsked } from '../../../hub/mcp/pages.ts';
+import { skillsAnswer } from '../../../hub/mcp/skills.ts';
 import { capture } from '../../support/fixture-skills.ts';
 import { verifies } from '../../support/verifies.ts';
 import { CLIENTS, endpointRig, exchange, modernRequest, type Surfaces } from './rig.ts';
@@ -82,6 +84,25 @@ describe('pages of a list', () => {
     const mixed = Buffer.from(other.slice(0, 8) + one.slice(8), 'hex').toString('base64url');
     expect(pages.find(asked({ cursor: mixed }))).toBeUndefined();
     expect(createPages(LIMITS, Buffer.alloc(32, 2)).find(asked({ cursor: cursors[0] }))).toBeUndefined();
+  });
+});
+
+describe('the list of skills', () => {
+  it('comes in pages, too', verifies('mcp.pages'), () => {
+    const skills = Array.from({ length: 4 }, (_none, at) => ({
+      uri: `skill://local.test/s${at}/SKILL.md`,
+      frontmatter: { name: `s${at}`, description: 'How to.' },
+      resources: [],
+      _meta: {},
+    }));
+    const pages = createPages(LIMITS, key);
+    const visitor = { ...asked(), era: 'modern', session: { subscriptions: new Map() } } as const;
+    const pageAt = (cursor?: string) => pageOf({ pages }, visitor, 'skills/list', skills, cursor);
+    const first = skillsAnswer(skills, pageAt, 'skills/list', {});
+    const { nextCursor: cursor } = first;
+    const last = skillsAnswer(skills, pageAt, 'skills/list', { cursor });
+    expect([first['skills'], last]).toEqual([skills.slice(0, 3), { skills: skills.slice(3) }]);
+    expect(() => skillsAnswer(skills, pageAt, 'skills/list', { cursor: 'x' })).toThrow(/List again/);
   });
 });
 
