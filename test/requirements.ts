@@ -220,7 +220,8 @@ export const REQUIREMENTS = {
 
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
-  'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
+  'catalog.name-form':
+    'Names at /mcp fit every client: at most 64 letters, digits, _ and -, unique, and the same whoever else comes.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
   'mcp.pages':
     'Long lists come in pages, in order, with nothing lost and nothing twice, and short ones whole.',
