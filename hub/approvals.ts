@@ -8,7 +8,7 @@ import type { Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { Acceptance } from './admin-api.ts';
 import { checkedConfig, checkedFolder, refuseUngrantableFolders, refuseUnusableSecrets } from './bindings.ts';
-import { aliasFor } from './catalog.ts';
+import { aliasFor } from './exposed-names.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
 import type { VerifiedVersion } from './fetch.ts';

@@ -18,6 +18,7 @@ import {
   relayable,
 } from './questions.ts';
 import { boundedResult, preview, redact, redactError } from './result.ts';
+import { withResultUris } from './uri-places.ts';
 import type { Clock } from './clock.ts';
 
 /** What a call needs. None of it is optional: "no policy" or "no audit" is not a way to run. */
@@ -105,7 +106,11 @@ export async function call(
       client: turnedTo(parts, { call: id, target, request, secrets }),
       caller: principal.client,
     });
-    const { result, bytes } = boundedResult(redact(answer, secrets) as Record<string, unknown>);
+    const said = redact(answer, secrets) as Record<string, unknown>;
+    const { exposed } = target;
+    const { result, bytes } = boundedResult(
+      exposed === undefined ? said : withResultUris(request.method, said, exposed),
+    );
     finish(result['isError'] === true ? 'error' : 'ok', { bytes });
     return result;
   } catch (thrown) {

@@ -1,3 +1,4 @@
+import { isForModels } from '../protocol/apps-extension.ts';
 import { AppError } from '../protocol/errors.ts';
 import { isServing } from './catalog.ts';
 import type { Clients } from './clients.ts';
@@ -62,6 +63,17 @@ export function exposingGateway(parts: ExposureParts): Gateway {
     return whole.request(principal, scope, request);
   }
 
+  /** Whoever calls through `call_tool` is a model. */
+  async function forModels(
+    principal: Principal,
+    scope: Scope,
+    request: GatewayRequest,
+  ): Promise<Record<string, unknown>> {
+    const { tool } = whole.find(scope, request.method, request.params);
+    if (tool !== undefined && !isForModels(tool.definition)) throw notThere(request);
+    return through(principal, scope, request);
+  }
+
   return {
     view(principal, scope) {
       const view = usable(principal, scope);
@@ -71,7 +83,7 @@ export function exposingGateway(parts: ExposureParts): Gateway {
         tools: SEARCH_TOOLS,
         // Whatever is called through it may ask.
         asking: new Set(view.asking.size === 0 ? [] : ['call_tool']),
-        instructions: searchInstructions(view.tools),
+        instructions: searchInstructions(view.tools.filter(isForModels)),
       }));
     },
 
@@ -82,18 +94,20 @@ export function exposingGateway(parts: ExposureParts): Gateway {
         case 'search_tools': {
           const { tools } = usable(principal, scope);
           return searchTools(
-            remembered(indexes, tools, () => buildIndex(tools)),
+            remembered(indexes, tools, () => buildIndex(tools.filter(isForModels))),
             request.params,
           );
         }
         case 'describe_tools':
           return describeTools(
-            usable(principal, scope).tools,
+            usable(principal, scope).tools.filter(isForModels),
             (name) => whole.find(scope, 'tools/call', { name }).skill,
             request.params,
           );
-        case 'call_tool':
-          return mendable(through(principal, scope, { ...request, params: calledTool(request.params) }));
+        case 'call_tool': {
+          const params = calledTool(request.params);
+          return mendable(forModels(principal, scope, { ...request, params }));
+        }
         default:
           return through(principal, scope, request);
       }

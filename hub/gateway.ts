@@ -22,9 +22,9 @@ export function createGateway(parts: GatewayParts): WholeGateway {
     request: (principal, scope, request) => call(callParts, principal, scope, request),
     subscribe(principal, scope, uri, updated) {
       const request = { method: 'resources/subscribe', params: { uri }, signal: NEVER } as const;
-      const { skill } = catalog.find(scope, request.method, request.params);
+      const { skill, name: own } = catalog.find(scope, request.method, request.params);
       return parts.subscriptions.listen(
-        { skill: skill.name, user: principal.user, uri },
+        { skill: skill.name, user: principal.user, uri: own },
         () => call(callParts, principal, scope, request),
         updated,
       );

@@ -220,9 +220,19 @@ export const REQUIREMENTS = {
 
   // install, call, catalog, approvals
   'catalog.names': 'Tools are named <alias>__<tool> at /mcp, and each name leads back to its skill.',
-  'catalog.name-form': 'Names at /mcp fit every client: at most 64 letters, digits, _ and -, and unique.',
+  'catalog.name-form':
+    'Names at /mcp fit every client: at most 64 letters, digits, _ and -, unique, and the same whoever else comes.',
   'catalog.only-serving': 'Nothing of a quarantined or blocked skill is shown to a client.',
-  'catalog.resource-collision': 'A resource URI offered by two skills belongs to the one installed first.',
+  'mcp.pages':
+    'Long lists come in pages, in order, with nothing lost and nothing twice, and short ones whole.',
+  'mcp.cursors':
+    'A cursor is good for one client, door and list as it was; any other is refused and says to list again.',
+  'mcp.apps':
+    'MCP Apps pass through whole: the app of a tool is found and read, and what it may do is as its skill said.',
+  'catalog.uris':
+    'At /mcp each URI or template of a resource leads to one skill, is of its own scheme, and is the same wherever it is said.',
+  'catalog.uris-stable': 'A skill that comes later changes no URI of another, and a mark holds whoever goes.',
+  'catalog.order': 'Lists are in the same order for the same skills.',
   'install.serves':
     'A skill serves only after its proposal was approved, and a settled proposal cannot be answered again.',
   'install.needs':

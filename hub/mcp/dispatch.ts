@@ -1,147 +1,33 @@
 import {
-  CLIENT_CAPABILITIES_META_KEY,
   CLIENT_INFO_META_KEY,
   type CallToolResult,
   type JSONRPCRequest,
-  LOG_LEVEL_META_KEY,
   ProtocolError,
   ProtocolErrorCode,
   type Result,
   type Server,
-  type ServerCapabilities,
   type ServerContext,
 } from '@modelcontextprotocol/server';
-import { z } from 'zod';
 import type { Logger } from '../../protocol/node/logger.ts';
-import { AppError } from '../../protocol/errors.ts';
-import {
-  type Answers,
-  askable,
-  type CallingClient,
-  isAnswer,
-  LOG_LEVELS,
-  type LogLevel,
-  type Questions,
-} from '../questions.ts';
 import type { Tasks } from '../tasks/tasks.ts';
+import { serves } from './capabilities.ts';
+import { carried, type CarryParts } from './carry.ts';
 import { missingCapability, protocolError, toolFailure } from './errors.ts';
-import type { Gateway, GatewayRequest, GatewayView, Principal, Scope } from './gateway.ts';
-import type { Listener, ParkedCalls } from './parked.ts';
+import type { Gateway, GatewayRequest } from './gateway.ts';
+import { cacheable, isListMethod, list, type ListParts, pageOf } from './lists.ts';
 import { withAgent } from './principal.ts';
-import { isSkillsMethod, offersSkills, SKILLS_CAPABILITY, skillsAnswer } from './skills.ts';
-import { callAsTask, declaresTasks, mayBeTask } from './tasks.ts';
+import { isRequest, parsed, REQUESTS } from './requests.ts';
+import { isSubscription, subscribed } from './session-subscriptions.ts';
+import { isSkillsMethod, skillsAnswer } from './skills.ts';
+import { callAsTask, mayBeTask } from './tasks.ts';
+import type { Visitor } from './visitor.ts';
 
-/** Who stands at which door, in which era. */
-export interface Visitor {
-  principal: Principal;
-  scope: Scope;
-  era: 'modern' | 'legacy';
-  /** What a session of the older revisions remembers. */
-  session: SessionState;
-}
-
-/** What a session keeps between its requests. */
-export interface SessionState {
-  logLevel?: LogLevel;
-  /** By URI, the way to stop listening. */
-  subscriptions: Map<string, () => void>;
-}
-
-export interface DispatchParts {
+export interface DispatchParts extends ListParts, CarryParts {
   gateway: Gateway;
   /** Undefined in a hub without tasks. */
   tasks?: Tasks | undefined;
-  /** How long a modern client may keep a list without asking again. */
-  listTtlMs: number;
-  parked: ParkedCalls;
-  /** How long a question waits for its answer. */
-  answerTtlMs: number;
   newRequestId: () => string;
   log: Logger;
-}
-
-const meta = z.record(z.string(), z.unknown()).optional();
-const name = z.string().min(1).max(256);
-const uri = z.string().min(1).max(8_192);
-const words = z.record(z.string(), z.string());
-const reference = z.union([
-  z.object({ type: z.literal('ref/prompt'), name }),
-  z.object({ type: z.literal('ref/resource'), uri }),
-]);
-
-/** The lists of which MCP has one for each kind of thing. */
-export const LISTS = {
-  'tools/list': { capability: 'tools', field: 'tools', of: (view: GatewayView) => view.tools },
-  'prompts/list': { capability: 'prompts', field: 'prompts', of: (view: GatewayView) => view.prompts },
-  'resources/list': {
-    capability: 'resources',
-    field: 'resources',
-    of: (view: GatewayView) => view.resources,
-  },
-  'resources/templates/list': {
-    capability: 'resources',
-    field: 'resourceTemplates',
-    of: (view: GatewayView) => view.resourceTemplates,
-  },
-} as const;
-
-export type ListMethod = keyof typeof LISTS;
-
-/** What goes to a skill is what these schemas let through, and nothing beside it. */
-const REQUESTS = {
-  'tools/call': {
-    capability: 'tools',
-    params: z.object({ name, arguments: z.record(z.string(), z.unknown()).optional(), _meta: meta }),
-  },
-  'prompts/get': {
-    capability: 'prompts',
-    params: z.object({ name, arguments: words.optional(), _meta: meta }),
-  },
-  'resources/read': { capability: 'resources', params: z.object({ uri, _meta: meta }) },
-  'completion/complete': {
-    capability: 'completions',
-    params: z.object({
-      ref: reference,
-      argument: z.object({ name, value: z.string().max(8_192) }),
-      context: z.object({ arguments: words.optional() }).optional(),
-      _meta: meta,
-    }),
-  },
-} as const;
-
-const levelSchema = z.enum(LOG_LEVELS);
-
-/** Resources that one session, or one stream, may listen to. */
-export const MAX_SUBSCRIPTIONS = 256;
-const SUBSCRIPTIONS = { 'resources/subscribe': true, 'resources/unsubscribe': true } as const;
-const subscriptionParams = z.object({ uri });
-
-const listParams = z.object({ cursor: z.string().optional() }).optional();
-
-/**
- * What a door offers, from what its visitor sees. At `/mcp` the kinds of things are always there, for skills
- * come and go under an open session; a single skill's door offers exactly what the skill has.
- */
-export function capabilitiesOf(view: GatewayView, scope: Scope): ServerCapabilities {
-  const all = scope.kind === 'all';
-  return {
-    ...(all || view.tools.length > 0 ? { tools: { listChanged: true } } : {}),
-    ...(all || view.prompts.length > 0 ? { prompts: { listChanged: true } } : {}),
-    ...(all || view.resources.length + view.resourceTemplates.length > 0
-      ? { resources: { listChanged: true, ...(all || view.subscribable ? { subscribe: true } : {}) } }
-      : {}),
-    ...(view.completions ? { completions: {} } : {}),
-    ...(all || view.skills.length > 0 ? SKILLS_CAPABILITY : {}),
-    ...(all || view.logging ? { logging: {} } : {}),
-  };
-}
-
-/** Whether a door with these capabilities knows the method. */
-export function serves(capabilities: ServerCapabilities, method: string): boolean {
-  if (isSkillsMethod(method)) return offersSkills(capabilities);
-  if (isSubscription(method)) return capabilities.resources?.subscribe === true;
-  const known = isListMethod(method) ? LISTS[method] : isRequest(method) ? REQUESTS[method] : undefined;
-  return known !== undefined && capabilities[known.capability] !== undefined;
 }
 
 /**
@@ -162,13 +48,13 @@ export async function dispatch(
   if (!serves(server.getCapabilities(), method))
     throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
   try {
-    if (isListMethod(method))
-      return list(gateway.view(visitor.principal, visitor.scope), visitor, method, params, listTtlMs);
+    if (isListMethod(method)) return list(parts, visitor, method, params);
     if (visitor.era === 'legacy' && isSubscription(method))
       return await subscribed(gateway, visitor, server, method, params);
     if (isSkillsMethod(method)) {
-      const view = gateway.view(visitor.principal, visitor.scope);
-      return cacheable(visitor, skillsAnswer(view, method, params), listTtlMs);
+      const { skills } = gateway.view(visitor.principal, visitor.scope);
+      const pageAt = (cursor: string | undefined) => pageOf(parts, visitor, method, skills, cursor);
+      return cacheable(visitor, skillsAnswer(skills, pageAt, method, params), listTtlMs);
     }
     if (!isRequest(method)) throw new ProtocolError(ProtocolErrorCode.MethodNotFound, 'Method not found');
     const sent: Record<string, unknown> = parsed(REQUESTS[method].params, params);
@@ -197,194 +83,10 @@ export async function dispatch(
   }
 }
 
-/** Up to 2025-11-25 a session subscribes by requests and hears on the stream that it has open. */
-async function subscribed(
-  gateway: Gateway,
-  { principal, scope, session: { subscriptions } }: Visitor,
-  server: Server,
-  method: keyof typeof SUBSCRIPTIONS,
-  params: unknown,
-): Promise<Result> {
-  const { uri: about } = parsed(subscriptionParams, params);
-  if (method === 'resources/unsubscribe') {
-    subscriptions.get(about)?.();
-    subscriptions.delete(about);
-    return {};
-  }
-  if (subscriptions.has(about)) return {};
-  if (subscriptions.size >= MAX_SUBSCRIPTIONS)
-    throw invalidParams('This session has too many subscriptions.');
-  const stop = await gateway.subscribe(principal, scope, about, () => {
-    const notification = { method: 'notifications/resources/updated', params: { uri: about } };
-    // Whoever has gone away needs nothing any more.
-    server.notification(notification).catch(() => undefined);
-  });
-  subscriptions.set(about, stop);
-  return {};
-}
-
-function list(
-  view: GatewayView,
-  visitor: Visitor,
-  method: ListMethod,
-  params: unknown,
-  ttlMs: number,
-): Result {
-  // Lists are given whole, so there is no cursor that could have come from here.
-  if (parsed(listParams, params)?.cursor !== undefined) throw invalidParams('There is no such page.');
-  const { field, of } = LISTS[method];
-  const entries = visitor.era === 'legacy' && field === 'tools' ? of(view).map(withoutExecution) : of(view);
-  return cacheable(visitor, { [field]: entries }, ttlMs);
-}
-
-/** Older revisions know nothing of caching; what a principal sees is never shared. */
-function cacheable({ era }: Visitor, result: Record<string, unknown>, ttlMs: number): Result {
-  return era === 'modern' ? { ...result, ttlMs, cacheScope: 'private' } : result;
-}
-
-/**
- * Sends a request on its way. A client that can be asked is asked in its era's way: in its session by requests, or
- * with a result that it comes back to with answers.
- */
-async function carried(
-  { parked, answerTtlMs }: DispatchParts,
-  visitor: Visitor,
-  server: Server,
-  {
-    method,
-    params,
-    context,
-    send,
-  }: {
-    method: GatewayRequest['method'];
-    params: Record<string, unknown>;
-    context: ServerContext;
-    /** Its result is what the client gets. */
-    send: (order: GatewayRequest) => Promise<Result>;
-  },
-): Promise<Result> {
-  const { mcpReq } = context;
-  const { principal, scope } = visitor;
-  const listener = listenerOf(context);
-  const order = { method, params, signal: mcpReq.signal, ...listener };
-  if (visitor.era === 'legacy') {
-    const client: CallingClient = {
-      capabilities: askable(server.getClientCapabilities()),
-      ask: (questions) => askInSession(context, questions, answerTtlMs),
-      ...logWanted(visitor.session.logLevel, listener),
-    };
-    return send({ ...order, client });
-  }
-  const envelope = mcpReq.envelope as Record<string, unknown> | undefined;
-  const capabilities = askable(envelope?.[CLIENT_CAPABILITIES_META_KEY]);
-  const level = levelSchema.safeParse(envelope?.[LOG_LEVEL_META_KEY]).data;
-  const requestState = mcpReq.requestState<string>();
-  // MCP 2026-07-28, basic/patterns/mrtr: only these three may ask for input.
-  if (
-    method === 'completion/complete' ||
-    (requestState === undefined && Object.keys(capabilities).length === 0)
-  ) {
-    const client: CallingClient = { capabilities: {}, ask: askNobody, ...logWanted(level, listener) };
-    return send({ ...order, client });
-  }
-  const { _meta: _hop, ...asked } = params;
-  const binding = {
-    user: principal.user,
-    client: principal.client,
-    request: {
-      method,
-      params: asked,
-      door: scope.kind === 'all' ? null : scope.name,
-      // Whoever began a call that may become a task must still know tasks when it does.
-      tasks: declaresTasks(context),
-    },
-  };
-  const round = {
-    binding,
-    requestState,
-    inputResponses: mcpReq.inputResponses,
-    signal: mcpReq.signal,
-    listener,
-  };
-  return parked.round(round, (ask, signal, heard) =>
-    send({
-      method,
-      params,
-      signal,
-      ...(listener.onProgress === undefined ? {} : { onProgress: heard.onProgress }),
-      client: { capabilities, ask, ...logWanted(level, heard) },
-    }),
-  );
-}
-
-/** Who hears of progress and of log messages, as far as the stream of this request can carry them. */
-function listenerOf({ mcpReq }: ServerContext): Listener {
-  const { _meta: { progressToken } = {} } = mcpReq;
-  // Whoever has gone away needs nothing any more.
-  const notify = (method: string, params: Record<string, unknown>) =>
-    void mcpReq.notify({ method, params }).catch(() => undefined);
-  const log = (message: Record<string, unknown>) => notify('notifications/message', message);
-  if (progressToken === undefined) return { log };
-  let furthest = -Infinity;
-  return {
-    log,
-    onProgress(progress) {
-      // MCP: progress must increase. Clients treat anything else as a fault of the hub.
-      if (progress.progress <= furthest) return;
-      furthest = progress.progress;
-      notify('notifications/progress', { progressToken, ...progress });
-    },
-  };
-}
-
-function logWanted(
-  logLevel: LogLevel | undefined,
-  { log }: Pick<Listener, 'log'>,
-): Pick<CallingClient, 'logLevel' | 'log'> {
-  return logLevel === undefined ? {} : { logLevel, log };
-}
-
-const anyResult = z.looseObject({});
-
-/** Up to 2025-11-25 a question is a request, on the stream of the call that it belongs to. */
-async function askInSession(
-  { mcpReq }: ServerContext,
-  questions: Questions,
-  timeout: number,
-): Promise<Answers> {
-  const answers = Object.entries(questions).map(async ([key, { method, params }]) => {
-    const answer = await mcpReq
-      .send({ method, params }, anyResult, { timeout, signal: mcpReq.signal })
-      .catch((cause: unknown) => {
-        throw new AppError('question-unanswered', { detail: 'The client did not answer.', cause });
-      });
-    if (isAnswer(method, answer)) return [key, answer] as const;
-    throw new AppError('question-unanswered', { detail: 'The client answered with something else.' });
-  });
-  return Object.fromEntries(await Promise.all(answers));
-}
-
-function askNobody(): Promise<never> {
-  return Promise.reject(
-    new AppError('question-unanswered', { detail: 'This client cannot be asked anything.' }),
-  );
-}
-
 /** What the client calls itself, in this request or at the start of its session. */
 function agentOf(server: Server, { mcpReq }: ServerContext): unknown {
   const envelope = mcpReq.envelope as Record<string, { name?: unknown } | undefined> | undefined;
   return (envelope?.[CLIENT_INFO_META_KEY] ?? server.getClientVersion())?.name;
-}
-
-/**
- * A tool as clients see it. `execution` speaks of tasks of 2025-11-25, which the hub has none of, and whose clients
- * refuse to call a tool that says it must be one; 2026-07-28 has no such member.
- */
-export function withoutExecution({
-  execution: _execution,
-  ...tool
-}: Record<string, unknown>): Record<string, unknown> {
-  return tool;
 }
 
 /** The result in the form that the visitor's era has for it: older revisions know only objects as structured content. */
@@ -408,30 +110,6 @@ function perEra(
 ): Result {
   if (era === 'legacy' || method !== 'resources/read') return result;
   return { ...result, ttlMs: typeof ttlMs === 'number' ? ttlMs : 0, cacheScope: 'private' };
-}
-
-function parsed<Schema extends z.ZodType>(schema: Schema, params: unknown): z.output<Schema> {
-  const outcome = schema.safeParse(params);
-  if (outcome.success) return outcome.data;
-  const [fault] = outcome.error.issues;
-  throw invalidParams(`Invalid params: ${fault?.path.join('.') ?? ''}: ${fault?.message ?? ''}`);
-}
-
-function invalidParams(message: string): ProtocolError {
-  return new ProtocolError(ProtocolErrorCode.InvalidParams, message.slice(0, 500));
-}
-
-function isSubscription(method: string): method is keyof typeof SUBSCRIPTIONS {
-  return Object.hasOwn(SUBSCRIPTIONS, method);
-}
-
-/** Whether a method lists things. */
-export function isListMethod(method: string): method is ListMethod {
-  return Object.hasOwn(LISTS, method);
-}
-
-function isRequest(method: string): method is keyof typeof REQUESTS {
-  return Object.hasOwn(REQUESTS, method);
 }
 
 function toolOf(

@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest, type Implementation } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type BucketSize, rateLimiter } from '../../protocol/node/rate-limit.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { MAX_RESULT_BYTES } from '../result.ts';
 import type { Tasks } from '../tasks/tasks.ts';
 import { createChangeNotices } from './changes.ts';
 import { type Challenge, refuse } from './errors.ts';
@@ -21,10 +22,11 @@ import {
 } from './guards.ts';
 import { createLegacyDoor, type SessionLimits } from './legacy.ts';
 import { createModernDoor, type Door } from './modern.ts';
+import { createPages, type PageLimits } from './pages.ts';
 import { createParkedCalls, type ParkingLimits } from './parked.ts';
 
 /** Bounds of the endpoint. */
-export interface EndpointLimits extends BodyLimits, SessionLimits, ParkingLimits {
+export interface EndpointLimits extends BodyLimits, SessionLimits, ParkingLimits, PageLimits {
   /** `subscriptions/listen` streams of one client at one door. */
   subscriptionsPerClient: number;
   /** Requests of one client that are being answered, open streams included. */
@@ -47,6 +49,10 @@ const DEFAULT_ENDPOINT_LIMITS: EndpointLimits = {
   listTtlMs: 5_000,
   answerTtlMs: 10 * 60_000,
   parkedPerClient: 64,
+  // Clients that know no cursors are common, so one page has to do for whatever a model could take: the tools of fifty
+  // skills are 400. What is beyond it is bounded as every other result is.
+  pageEntries: 1_000,
+  pageBytes: MAX_RESULT_BYTES,
 };
 
 export interface EndpointParts {
@@ -63,6 +69,8 @@ export interface EndpointParts {
   ownHosts: () => readonly string[];
   log: Logger;
   clock?: Clock;
+  /** What cursors of lists are signed with. By default they hold for as long as this process, like its sessions. */
+  cursorKey?: Uint8Array;
   /** Off, everything takes the SDK’s way: the answers must be the same, which tests compare. */
   fastLane?: boolean;
   limits?: Partial<EndpointLimits>;
@@ -88,6 +96,7 @@ export function createMcpEndpoint({
   ownHosts,
   log,
   clock = systemClock,
+  cursorKey = randomBytes(32),
   fastLane = true,
   ...parts
 }: EndpointParts): McpEndpoint {
@@ -102,6 +111,7 @@ export function createMcpEndpoint({
     serverInfo,
     notices,
     parked,
+    pages: createPages(limits, cursorKey),
     log,
     clock,
     newRequestId: () => randomUUID(),

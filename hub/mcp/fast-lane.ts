@@ -6,11 +6,13 @@ import {
   ProtocolError,
   PROTOCOL_VERSION_META_KEY,
 } from '@modelcontextprotocol/server';
+import { APPS_EXTENSION } from '../../protocol/apps-extension.ts';
 import { Canceller } from '../cancellation.ts';
-import { isListMethod, LISTS, type ListMethod, withoutExecution } from './dispatch.ts';
+import { isListMethod, LISTS, type ListMethod, withoutExecution } from './lists.ts';
 import { protocolError, toolFailure } from './errors.ts';
 import type { Gateway, GatewayView } from './gateway.ts';
 import type { Admitted } from './modern.ts';
+import type { Page, Pages } from './pages.ts';
 import { withAgent } from './principal.ts';
 import { isTaskOnly } from './tasks.ts';
 
@@ -35,6 +37,7 @@ export interface LaneSession {
 
 export interface FastLaneParts {
   gateway: Gateway;
+  pages: Pages;
   serverInfo: Implementation;
   listTtlMs: number;
   newRequestId: () => string;
@@ -58,9 +61,9 @@ interface Plain {
   isTalkative: boolean;
 }
 
-/** Builds the lane; lists are serialised once for each view. */
+/** Builds the lane; pages of lists are serialised once for each view. */
 export function createFastLane(parts: FastLaneParts): FastLane {
-  const { gateway, serverInfo, listTtlMs } = parts;
+  const { gateway, pages, serverInfo, listTtlMs } = parts;
   const seen = new WeakMap<GatewayView, SeenView>();
   /** MCP 2026-07-28: every result says whose it is. */
   const stamp = { 'io.modelcontextprotocol/serverInfo': serverInfo };
@@ -74,23 +77,23 @@ export function createFastLane(parts: FastLaneParts): FastLane {
     return fresh;
   }
 
-  function listed(view: GatewayView, method: ListMethod, era: Plain['era']): string | undefined {
+  function listed(view: GatewayView, method: ListMethod, page: Page, era: Plain['era']): string | undefined {
     const { lists, tools } = viewed(view);
-    const { field, of } = LISTS[method];
+    const { field } = LISTS[method];
     // Older revisions get schemas of other roots in another form.
     if (method === 'tools/list' && era === 'legacy' && [...tools.values()].some((tool) => !tool.isObject))
       return undefined;
-    const key = `${era} ${method}`;
+    const key = `${era} ${method} ${page.index}`;
     const known = lists.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return withCursor(known, page);
     const more =
       era === 'modern'
         ? { ttlMs: listTtlMs, cacheScope: 'private', resultType: 'complete', _meta: stamp }
         : {};
-    const entries = field === 'tools' ? of(view).map(withoutExecution) : of(view);
+    const entries = field === 'tools' ? page.entries.map(withoutExecution) : page.entries;
     const text = JSON.stringify({ [field]: entries, ...more });
     lists.set(key, text);
-    return text;
+    return withCursor(text, page);
   }
 
   async function call(
@@ -153,9 +156,14 @@ export function createFastLane(parts: FastLaneParts): FastLane {
     if (plain === undefined) return false;
     const view = gateway.view(principal, scope);
     if (isListMethod(plain.method)) {
-      if (!isWholeList(plain.params)) return false;
-      if (scope.kind === 'skill' && LISTS[plain.method].of(view).length === 0) return false;
-      const text = listed(view, plain.method, plain.era);
+      const { method } = plain;
+      const entries = LISTS[method].of(view);
+      if (scope.kind === 'skill' && entries.length === 0) return false;
+      if (!asksForPage(plain.params)) return false;
+      const { cursor } = plain.params;
+      const page = pages.find({ principal, scope, method, entries, cursor });
+      if (page === undefined) return false;
+      const text = listed(view, method, page, plain.era);
       if (text === undefined) return false;
       session?.hold(response);
       answer(response, plain.id, session, text);
@@ -172,7 +180,7 @@ export function createFastLane(parts: FastLaneParts): FastLane {
 
 interface SeenView {
   tools: Map<string, ToolShape>;
-  /** JSON of each list, by era and method. */
+  /** JSON of each page, by era, method and index. */
   lists: Map<string, string>;
 }
 
@@ -210,8 +218,14 @@ function isPlainCall({ params, era, isTalkative }: Plain, tool: ToolShape): bool
   );
 }
 
-function isWholeList({ _meta: _checked, ...others }: Record<string, unknown>): boolean {
-  return Object.keys(others).length === 0;
+function asksForPage(params: Record<string, unknown>): params is { cursor?: string } {
+  const { _meta: _checked, cursor, ...others } = params;
+  return (cursor === undefined || typeof cursor === 'string') && Object.keys(others).length === 0;
+}
+
+/** Cursors are of one client; what goes before them is the same for all who see the same. */
+function withCursor(text: string, { nextCursor }: Page): string {
+  return nextCursor === undefined ? text : `${text.slice(0, -1)},"nextCursor":${JSON.stringify(nextCursor)}}`;
 }
 
 type Headers = Admitted['request']['headers'];
@@ -254,12 +268,19 @@ function modern(headers: Headers, body: unknown): Plain | undefined {
     return undefined;
   const capabilities = meta[CLIENT_CAPABILITIES_META_KEY];
   if (meta[PROTOCOL_VERSION_META_KEY] !== MODERN || !isObject(capabilities)) return undefined;
-  const declared = Object.entries(capabilities);
+  const declared = Object.entries(capabilities).filter(([name, value]) => !isAppsAlone(name, value));
   // What else a client can do may call for another form of answer, such as a task.
   if (declared.some(([name, value]) => !PLAIN_CAPABILITIES.has(name) || !isTwoDeep(value))) return undefined;
   const agent = agentOf(meta[CLIENT_INFO_META_KEY]);
   if (agent === undefined) return undefined;
   return { ...message, era: 'modern', agent, isTalkative: declared.length > 0 };
+}
+
+/** Hosts of MCP Apps say so in every request; it changes nothing about an answer. */
+function isAppsAlone(name: string, extensions: unknown): boolean {
+  if (name !== 'extensions' || !isObject(extensions)) return false;
+  const { [APPS_EXTENSION]: apps, ...others } = extensions;
+  return isObject(apps) && Object.keys(others).length === 0;
 }
 
 function legacy(headers: Headers, body: unknown, session: LaneSession): Plain | undefined {

@@ -4,7 +4,7 @@ import { type InitializeRequest, isInitializeRequest, type Server } from '@model
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
 import { type ListKind, ownerKey } from './changes.ts';
-import type { Visitor } from './dispatch.ts';
+import type { Visitor } from './visitor.ts';
 import { refuse } from './errors.ts';
 import { askable } from '../questions.ts';
 import type { LaneSession } from './fast-lane.ts';

@@ -9,7 +9,8 @@ import {
   type ServerOptions,
 } from '@modelcontextprotocol/server';
 import { audienceKey, type ChangeNotices } from './changes.ts';
-import { capabilitiesOf, dispatch, type DispatchParts, serves } from './dispatch.ts';
+import { capabilitiesOf, serves } from './capabilities.ts';
+import { dispatch, type DispatchParts } from './dispatch.ts';
 import type { GatewayView, Principal, Scope } from './gateway.ts';
 import { type WatchedResources, watchedResources } from './watched.ts';
 import { serveTasks, servesTasks, withTasks } from './tasks.ts';

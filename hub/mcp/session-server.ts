@@ -8,9 +8,11 @@ import {
   type ServerContext,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
-import { capabilitiesOf, dispatch, type Visitor } from './dispatch.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { dispatch } from './dispatch.ts';
 import type { Principal } from './gateway.ts';
 import type { Admitted, DoorParts } from './modern.ts';
+import type { Visitor } from './visitor.ts';
 
 /** The SDK's half of a session of the older revisions: made when a request needs it, and let go when none does. */
 export interface SessionServer {

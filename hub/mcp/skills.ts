@@ -3,17 +3,17 @@ import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
 import { childrenAt, entryAt, SKILLS_EXTENSION } from '../../protocol/skills-extension.ts';
 import type { GatewayView } from './gateway.ts';
+import { uriSchema } from './requests.ts';
 
 /**
  * The Skills extension (SEP-2640), answered by hand: the SDK's `SkillsExtension` registers its own handlers with an
  * `McpServer`, `resources/list` and `resources/read` among them, and these are the hub's, so that each read is
  * decided and on record. Reading a skill's files is `resources/read` as ever; here is only what can be listed.
  */
-const uri = z.string().min(1).max(8_192);
 const METHODS = {
   'skills/list': z.object({ cursor: z.string().optional() }).optional(),
-  'skills/get': z.object({ uri }),
-  'resources/directory/read': z.object({ uri, cursor: z.string().optional() }),
+  'skills/get': z.object({ uri: uriSchema }),
+  'resources/directory/read': z.object({ uri: uriSchema, cursor: z.string().optional() }),
 } as const;
 type SkillsMethod = keyof typeof METHODS;
 
@@ -32,16 +32,21 @@ export function offersSkills({ extensions }: ServerCapabilities): boolean {
   return extensions?.[SKILLS_EXTENSION] !== undefined;
 }
 
-/** Answers from the view alone. @throws AppError `request-invalid`, `resource-not-found`. */
+/**
+ * Answers from what is in view; `pageAt` cuts the list of skills.
+ * @throws AppError `request-invalid`, `resource-not-found`, and what `pageAt` throws.
+ */
 export function skillsAnswer(
-  { skills }: Pick<GatewayView, 'skills'>,
+  skills: GatewayView['skills'],
+  pageAt: (cursor: string | undefined) => { entries: GatewayView['skills']; nextCursor?: string },
   method: SkillsMethod,
   params: unknown,
 ): Record<string, unknown> {
   switch (method) {
-    case 'skills/list':
-      refusePage(parsed(METHODS[method], params)?.cursor);
-      return { skills };
+    case 'skills/list': {
+      const { entries, ...more } = pageAt(parsed(METHODS[method], params)?.cursor);
+      return { skills: entries, ...more };
+    }
     case 'skills/get': {
       const asked = parsed(METHODS[method], params);
       const skill = entryAt(skills, asked.uri);
@@ -67,7 +72,7 @@ function parsed<Schema extends z.ZodType>(schema: Schema, params: unknown): z.ou
   });
 }
 
-/** Lists are given whole, so there is no cursor that could have come from here. */
+/** A folder is given whole, so there is no cursor that could have come from here. */
 function refusePage(cursor: string | undefined): void {
   if (cursor !== undefined) throw new AppError('request-invalid', { detail: 'There is no such page.' });
 }

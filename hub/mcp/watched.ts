@@ -1,8 +1,9 @@
 import type { ServerEvent } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
-import { MAX_SUBSCRIPTIONS } from './dispatch.ts';
+import { MAX_SUBSCRIPTIONS } from './session-subscriptions.ts';
 import type { Gateway, Principal, Scope } from './gateway.ts';
+import { uriSchema } from './requests.ts';
 
 /** The resources that the `subscriptions/listen` streams of one client at one door want to hear of. */
 export interface WatchedResources {
@@ -15,7 +16,7 @@ export interface WatchedResources {
 const listenRequest = z.object({
   method: z.literal('subscriptions/listen'),
   params: z.object({
-    notifications: z.object({ resourceSubscriptions: z.array(z.string().min(1).max(8_192)).optional() }),
+    notifications: z.object({ resourceSubscriptions: z.array(uriSchema).optional() }),
   }),
 });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { APP_TYPE, APPS_EXTENSION } from '../../protocol/apps-extension.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { type AskableCapabilities, type LogLevel, type Questions, questionsOf } from '../questions.ts';
 import { isObject, type Peer, type PeerRequest } from './peer.ts';
@@ -39,6 +40,16 @@ export interface Session {
   isAlive(timeoutMs: number): Promise<boolean>;
 }
 
+/**
+ * MCP Apps pass through the hub whole, so it says to every skill what a host of them would: a surface is captured once
+ * for all clients, and those that show no apps leave them out themselves.
+ */
+const APPS = { [APPS_EXTENSION]: { mimeTypes: [APP_TYPE] } };
+
+function declared(offered: AskableCapabilities): Record<string, unknown> {
+  return { ...offered, extensions: APPS };
+}
+
 /** What the hub writes into the `_meta` of everything it sends to a skill of this revision. */
 export function envelopeOf(
   protocol: string,
@@ -49,7 +60,7 @@ export function envelopeOf(
   return {
     [`${RESERVED_META}protocolVersion`]: MODERN,
     [`${RESERVED_META}clientInfo`]: identity,
-    [CAPABILITIES_META]: offered,
+    [CAPABILITIES_META]: declared(offered),
   };
 }
 
@@ -136,7 +147,7 @@ function modernExchange(peer: Peer, skill: string): Exchange {
       client === undefined
         ? {}
         : {
-            [CAPABILITIES_META]: client.capabilities,
+            [CAPABILITIES_META]: declared(client.capabilities),
             ...(client.logLevel === undefined ? {} : { [LOG_LEVEL_META]: client.logLevel }),
           };
     const order = { ...request, meta, ...(client === undefined ? {} : { client }) };
@@ -207,7 +218,7 @@ async function initialize(
     timeoutMs,
   }: { protocol: string; offered: AskableCapabilities; identity: Identity; timeoutMs: number },
 ) {
-  const params = { protocolVersion: protocol, capabilities: offered, clientInfo: identity };
+  const params = { protocolVersion: protocol, capabilities: declared(offered), clientInfo: identity };
   const answer = await opening(skill, protocol, peer.request({ method: 'initialize', params, timeoutMs }));
   const parsed = initialized.safeParse(answer);
   if (!parsed.success) throw notMcp(skill, 'answered initialize with something else', parsed.error);

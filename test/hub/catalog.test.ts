@@ -1,6 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { aliasFor, buildCatalog, exposedName } from '../../hub/catalog.ts';
+import { buildCatalog } from '../../hub/catalog.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { installedSkill, tool } from '../support/installed-skill.ts';
 import { verifies } from '../support/verifies.ts';
@@ -23,6 +22,7 @@ const other = installedSkill({
   surface: { tools: [tool('add')], resources: [{ uri: 'memo://one', name: 'impostor' }] },
   installedAt: '2026-02-01T00:00:00.000Z',
 });
+const MARKED = 'memo://one#berth~local.test~other';
 
 describe('the catalog', () => {
   it('names tools after their skill, and leads each name back', verifies('catalog.names'), () => {
@@ -36,16 +36,16 @@ describe('the catalog', () => {
     ]);
   });
 
-  it('leads a URI to the template that says most about it', verifies('catalog.resource-collision'), () => {
-    const greedy = installedSkill({
-      name: 'local.test/greedy',
-      surface: { resourceTemplates: [{ uriTemplate: '{+anything}', name: 'all' }] },
-      installedAt: '2025-01-01T00:00:00.000Z',
-    });
-    const catalog = buildCatalog([greedy, notes]);
-    expect(catalog.find(ALL, 'resources/read', { uri: 'memo://seven' }).skill).toBe(notes);
-    expect(catalog.find(ALL, 'resources/read', { uri: 'other://seven' }).skill).toBe(greedy);
-  });
+  it(
+    'lists each kind of thing in one order: of skills by name, within one as its surface has it',
+    verifies('catalog.order'),
+    () => {
+      const view = buildCatalog([notes, other]).view(ALL);
+      expect(view).toEqual(buildCatalog([notes, other]).view(ALL));
+      expect(view.tools.map(({ name }) => name)).toEqual(['notes__add', 'other__add']);
+      expect(view.resources.map(({ name }) => name)).toEqual(['one', 'impostor']);
+    },
+  );
 
   it('leaves the names of one skill as they are at its own endpoint', () => {
     const catalog = buildCatalog([notes, other]);
@@ -74,17 +74,68 @@ describe('the catalog', () => {
     }
   });
 
+  it('marks a URI that two skills offer for the later one', verifies('catalog.uris'), () => {
+    const catalog = buildCatalog([other, notes]);
+    expect(catalog.view(ALL).resources).toEqual([
+      { uri: 'memo://one', name: 'one' },
+      { uri: MARKED, name: 'impostor' },
+    ]);
+    const read = (uri: string) => {
+      const { skill, params } = catalog.find(ALL, 'resources/read', { uri });
+      return [skill, params['uri']];
+    };
+    expect(read('memo://one')).toEqual([notes, 'memo://one']);
+    expect(read(MARKED)).toEqual([other, 'memo://one']);
+    const own = { kind: 'skill', name: 'local.test/other' } as const;
+    expect(catalog.view(own).resources).toEqual([{ uri: 'memo://one', name: 'impostor' }]);
+    expect(catalog.find(own, 'resources/read', { uri: 'memo://one' }).skill).toBe(other);
+  });
+
   it(
-    'gives a URI that two skills offer to the one installed first',
-    verifies('catalog.resource-collision'),
+    'tells of the URIs of a later skill as they lead to it, and sends it its own',
+    verifies('catalog.uris'),
     () => {
-      const catalog = buildCatalog([other, notes]);
-      expect(catalog.view(ALL).resources).toEqual([{ uri: 'memo://one', name: 'one' }]);
-      expect(catalog.find(ALL, 'resources/read', { uri: 'memo://one' }).skill).toBe(notes);
-      const own = { kind: 'skill', name: 'local.test/other' } as const;
-      expect(catalog.find(own, 'resources/read', { uri: 'memo://one' }).skill).toBe(other);
+      const catalog = buildCatalog([notes, other]);
+      const target = catalog.find(ALL, 'tools/call', {
+        name: 'other__add',
+        arguments: { of: [MARKED, 'memo://two', `see ${MARKED}`] },
+      });
+      expect(target.params['arguments']).toEqual({ of: ['memo://one', 'memo://two', `see ${MARKED}`] });
+      expect(['memo://one', 'memo://two'].map((uri) => target.exposed?.(uri))).toEqual([
+        MARKED,
+        'memo://two',
+      ]);
+      expect(catalog.find(ALL, 'tools/call', { name: 'notes__add' }).exposed).toBeUndefined();
     },
   );
+
+  it('completes the arguments of a marked template at its skill', verifies('catalog.uris'), () => {
+    const rival = installedSkill({
+      name: 'local.test/rival',
+      surface: { resourceTemplates: [{ uriTemplate: 'memo://{id}', name: 'rival' }] },
+      installedAt: '2026-03-01T00:00:00.000Z',
+    });
+    const catalog = buildCatalog([notes, rival]);
+    const uri = 'memo://{id}#berth~local.test~rival';
+    expect(catalog.view(ALL).resourceTemplates.map((entry) => entry['uriTemplate'])).toEqual([
+      'memo://{id}',
+      uri,
+    ]);
+    const { skill, params } = catalog.find(ALL, 'completion/complete', {
+      ref: { type: 'ref/resource', uri },
+    });
+    expect([skill, params['ref']]).toEqual([rival, { type: 'ref/resource', uri: 'memo://{id}' }]);
+  });
+
+  it('tells of a resource by the URI it was asked for by', verifies('catalog.uris'), () => {
+    const alone = buildCatalog([other]);
+    const { exposed, name } = alone.find(ALL, 'resources/read', { uri: MARKED });
+    expect([name, exposed?.('memo://one'), exposed?.('memo://two')]).toEqual([
+      'memo://one',
+      MARKED,
+      'memo://two',
+    ]);
+  });
 
   it('reads what a template may have made, and completes its arguments at the same skill', () => {
     const catalog = buildCatalog([notes]);
@@ -108,33 +159,5 @@ describe('the catalog', () => {
       'resource-not-found',
     );
     await expectCode(() => catalog.view({ kind: 'skill', name: 'local.test/gone' }), 'not-installed');
-  });
-});
-
-describe('names', () => {
-  it(
-    'fit every client and stay unique, whatever a skill calls its tools',
-    verifies('catalog.name-form'),
-    () => {
-      const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 128 }), { maxLength: 30 });
-      fc.assert(
-        fc.property(names, (tools) => {
-          const taken = new Set<string>();
-          for (const name of tools) {
-            const exposed = exposedName('alias', name, taken);
-            expect(exposed).toMatch(/^[A-Za-z0-9_-]{1,64}$/);
-            expect(taken).not.toContain(exposed);
-            taken.add(exposed);
-          }
-        }),
-      );
-    },
-  );
-
-  it('of aliases are the shortest that is free', () => {
-    expect(aliasFor('dev.berth/files', new Set())).toBe('files');
-    expect(aliasFor('dev.berth/files', new Set(['files']))).toBe('berth-files');
-    expect(aliasFor('dev.berth/files', new Set(['files', 'berth-files']))).toBe('files-2');
-    expect(aliasFor(`a.b/${'x'.repeat(80)}`, new Set())).toHaveLength(24);
   });
 });

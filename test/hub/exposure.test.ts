@@ -193,6 +193,30 @@ describe('a client in search mode', () => {
     },
   );
 
+  it(
+    'finds and calls no tool that is for apps alone, which an app still calls',
+    verifies('mcp.apps'),
+    async () => {
+      const { use, passed, install } = await searching();
+      const hidden = tool('forward', {
+        description: 'Forward an email',
+        _meta: { ui: { resourceUri: 'ui://mail/app.html', visibility: ['app'] } },
+      });
+      install([
+        installedSkill({
+          name: 'local.test/mail',
+          surface: { tools: [hidden] },
+          answers: { forward: 'allow' },
+        }),
+      ]);
+      expect(await use('search_tools', { query: 'forward an email' })).toContain('No tool fits');
+      await expectCode(use('describe_tools', { names: ['mail__forward'] }), 'arguments-invalid');
+      await expectCode(use('call_tool', { name: 'mail__forward' }), 'arguments-invalid');
+      expect(passed).toEqual([]);
+      expect(await use('mail__forward', {})).toBe('done');
+    },
+  );
+
   it('is told what is wrong with its arguments, and which names there are not', async () => {
     const { use, passed } = await searching();
     for (const [name, args] of [

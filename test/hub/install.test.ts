@@ -181,6 +181,35 @@ describe('an upgrade', () => {
     });
   }
 
+  it('of a skill, and a restart, leave every alias as it was', verifies('catalog.name-form'), async () => {
+    const rig = await hubRig();
+    const names = ['local.test/subject', 'local.alpha/subject', 'local.beta/subject'];
+    for (const name of names) {
+      await rig.publish(await skillFolder({ name, tools: hello }));
+      await rig.install(name, '*', {});
+    }
+    const aliases = async () =>
+      Object.fromEntries(
+        (await callRoute(adminApi.skills, rig.admin)).map((listed) => [listed.name, listed.alias]),
+      );
+    const before = await aliases();
+    expect(before).toEqual({
+      'local.test/subject': 'subject',
+      'local.alpha/subject': 'alpha-subject',
+      'local.beta/subject': 'beta-subject',
+    });
+    await callRoute(adminApi.removeSkill, {
+      ...rig.admin,
+      params: { namespace: 'local.alpha', name: 'subject' },
+      query: {},
+    });
+    await rig.publish(await skillFolder({ name: 'local.beta/subject', version: '1.0.1', tools: hello }));
+    await rig.install('local.beta/subject', '1.0.1', {});
+    await rig.restart();
+    const { 'local.alpha/subject': _removed, ...left } = before;
+    expect(await aliases()).toEqual(left);
+  });
+
   it(
     'by another signer of the namespace asks, even if nothing else changed',
     verifies('install.signer-change'),

@@ -1,8 +1,8 @@
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { type HubRig, hubRig } from '../support/hub-rig.ts';
+import { newClient } from '../support/mcp-clients.ts';
 import { skillFolder } from '../support/skill-folder.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -15,13 +15,7 @@ const subject = () =>
   });
 
 async function connected(rig: HubRig, token: string, mode: 'legacy' | { pin: string }) {
-  const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode } });
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL(rig.hub.mcp), {
-      requestInit: { headers: { authorization: `Bearer ${token}` } },
-    }),
-  );
-  onTestFinished(() => client.close());
+  const client = await newClient({ url: rig.hub.mcp, token }, mode);
   return {
     client,
     names: async () => (await client.listTools()).tools.map(({ name }) => name),

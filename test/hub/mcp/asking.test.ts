@@ -1,15 +1,13 @@
-import { Client as ModernClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
   ListRootsRequestSchema,
   LoggingMessageNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { capture } from '../../support/fixture-skills.ts';
 import { manualClock } from '../../support/manual-clock.ts';
+import { newClient, oldClient } from '../../support/mcp-clients.ts';
 import { verifies } from '../../support/verifies.ts';
 import { textOf } from '../runner/rig.ts';
 import { type EndpointRig, endpointRig, exchange, modernRequest, type Surfaces } from './rig.ts';
@@ -47,14 +45,20 @@ interface AskableClient {
   wantLogs(): Promise<void>;
 }
 
-async function oldClient(
+const entrance = (rig: EndpointRig, name: string, capabilities: object) => ({
+  url: `${rig.url}/mcp`,
+  token: `token-of-${name}`,
+  capabilities,
+});
+
+async function oldAskable(
   rig: EndpointRig,
   name = 'ada',
   capabilities: object = CAPABILITIES,
 ): Promise<AskableClient> {
   const asked: string[] = [];
   const heard: unknown[] = [];
-  const client = new OldClient({ name: 'test', version: '1' }, { capabilities });
+  const client = await oldClient(entrance(rig, name, capabilities));
   const answers = answersOf(name, asked);
   if ('elicitation' in capabilities) client.setRequestHandler(ElicitRequestSchema, answers.elicitation);
   if ('sampling' in capabilities) client.setRequestHandler(CreateMessageRequestSchema, answers.sampling);
@@ -63,12 +67,6 @@ async function oldClient(
     LoggingMessageNotificationSchema,
     ({ params }) => void heard.push(params.data),
   );
-  await client.connect(
-    new OldTransport(new URL(`${rig.url}/mcp`), {
-      requestInit: { headers: { authorization: `Bearer token-of-${name}` } },
-    }),
-  );
-  onTestFinished(() => client.close());
   return {
     asked,
     heard,
@@ -77,28 +75,19 @@ async function oldClient(
   };
 }
 
-async function newClient(
+async function newAskable(
   rig: EndpointRig,
   name = 'ada',
   capabilities: object = CAPABILITIES,
 ): Promise<AskableClient> {
   const asked: string[] = [];
   const heard: unknown[] = [];
-  const client = new ModernClient(
-    { name: 'test', version: '1' },
-    { capabilities, versionNegotiation: { mode: { pin: '2026-07-28' } } },
-  );
+  const client = await newClient(entrance(rig, name, capabilities));
   const answers = answersOf(name, asked);
   if ('elicitation' in capabilities) client.setRequestHandler('elicitation/create', answers.elicitation);
   if ('sampling' in capabilities) client.setRequestHandler('sampling/createMessage', answers.sampling);
   if ('roots' in capabilities) client.setRequestHandler('roots/list', answers.roots);
   client.setNotificationHandler('notifications/message', ({ params }) => void heard.push(params.data));
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL(`${rig.url}/mcp`), {
-      requestInit: { headers: { authorization: `Bearer token-of-${name}` } },
-    }),
-  );
-  onTestFinished(() => client.close());
   let meta: Record<string, unknown> = {};
   return {
     asked,
@@ -111,10 +100,10 @@ async function newClient(
 }
 
 const PAIRS = [
-  ['modern', 'modern', newClient],
-  ['modern', 'legacy', newClient],
-  ['legacy', 'modern', oldClient],
-  ['legacy', 'legacy', oldClient],
+  ['modern', 'modern', newAskable],
+  ['modern', 'legacy', newAskable],
+  ['legacy', 'modern', oldAskable],
+  ['legacy', 'legacy', oldAskable],
 ] as const;
 
 describe.each(PAIRS)('a %s client and a %s skill', (_era, skill, connect) => {

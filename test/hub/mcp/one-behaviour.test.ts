@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { capture } from '../../support/fixture-skills.ts';
 import { verifies } from '../../support/verifies.ts';
-import { type EndpointRig, endpointRig, exchange, INITIALIZE, type Surfaces } from './rig.ts';
+import { type EndpointRig, endpointRig, exchange, INITIALIZE, modernRequest, type Surfaces } from './rig.ts';
 
 let surfaces: Surfaces;
 
@@ -38,8 +38,16 @@ const method = mostly(
   fc.constantFrom('resources/templates/list', 'ping', 'tools/nope', '', 'prompts/get', 'logging/setLevel'),
 );
 const id = mostly(fc.oneof(fc.nat(), fc.string()), fc.constantFrom(null, 1.5, true), absent);
+const APPS = 'io.modelcontextprotocol/ui';
 const capabilities = mostly(
-  fc.constantFrom({}, { elicitation: {} }, { sampling: { tools: {} }, roots: { listChanged: true } }),
+  fc.constantFrom(
+    {},
+    { elicitation: {} },
+    { sampling: { tools: {} }, roots: { listChanged: true } },
+    { extensions: { [APPS]: { mimeTypes: ['text/html;profile=mcp-app'] } } },
+    { extensions: { [APPS]: { mimeTypes: 7 } }, elicitation: {} },
+  ),
+  fc.constantFrom({ extensions: { [APPS]: 7 } }, { extensions: { [APPS]: {}, 'org.example/x': {} } }),
   fc.jsonValue(),
   absent,
 );
@@ -58,14 +66,35 @@ const more = mostly(
     { [`${RESERVED}unknown`]: 1 },
   ),
 );
+/** Small pages, so that lists have several; one key, so that both endpoints take the same cursors. */
+const PAGED = { limits: { pageEntries: 2 }, cursorKey: Buffer.alloc(32, 7) };
 const extra = mostly(
   fc.constant({}),
-  fc.constantFrom({ cursor: 'x' }, { requestState: 'x' }, { inputResponses: {} }, { task: {} }),
+  fc.constantFrom(
+    { cursor: 'x' },
+    { cursor: 7 },
+    { cursor: '' },
+    { requestState: 'x' },
+    { inputResponses: {} },
+    { task: {} },
+  ),
 );
+
+/** Every cursor of the lists as they are, true to its list or not, and altered ones. */
+const cursorIn = (cursors: readonly string[]) =>
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(...cursors) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.constantFrom(...cursors), fc.nat(47))
+        .map(([cursor, at]) => `${cursor.slice(0, at)}_${cursor.slice(at + 1)}`),
+    },
+  );
 
 interface Sent {
   headers: Record<string, string>;
-  body: object;
+  body: { method: unknown; params: Record<string, unknown> } & Record<string, unknown>;
 }
 
 const header = (right: unknown, change: string): Record<string, unknown> =>
@@ -139,7 +168,17 @@ const legacySent: fc.Arbitrary<Sent> = fc.record(common).map((given) => ({
   },
 }));
 
-/** What each hub counts for itself: its requests, and the progress tokens of its hop, which the fixture repeats. */
+/** Half of the requests ask for a further page, of their own list or of another. */
+function sent(era: 'modern' | 'legacy', cursors: readonly string[]): fc.Arbitrary<Sent> {
+  const plain = era === 'modern' ? modernSent : legacySent;
+  return fc.tuple(plain, fc.option(cursorIn(cursors))).map(([{ headers, body }, cursor]) => {
+    const { method: of, params } = body;
+    if (cursor === null || !String(of).endsWith('/list')) return { headers, body };
+    return { headers, body: { ...body, params: { ...params, cursor } } };
+  });
+}
+
+/** What is another at each hub: an id of the request, and the hub's own number of it at the skill, which echoes it. */
 const COUNTED = new Set(['requestId', 'progressToken']);
 
 /** The last message of an answer: notifications before it come or not, as a stream allows. */
@@ -153,6 +192,26 @@ function said(text: string): unknown {
     : JSON.parse(last, (key, value: unknown) => (COUNTED.has(key) ? '…' : value));
 }
 
+/** The cursors that a client of this era is given, list by list. */
+async function cursorsOf(rig: EndpointRig, era: 'modern' | 'legacy'): Promise<string[]> {
+  const session = era === 'legacy' ? await openSession(rig) : {};
+  const found: string[] = [];
+  for (const list of ['tools/list', 'prompts/list', 'resources/list', 'resources/templates/list']) {
+    let cursor: string | undefined;
+    do {
+      const request = modernRequest(list, cursor === undefined ? {} : { cursor });
+      const { _meta: _modern, ...params } = request.body.params as Record<string, unknown>;
+      const { json } = await exchange(
+        rig,
+        era === 'modern' ? request : { headers: session, body: { ...request.body, params } },
+      );
+      cursor = (json()['result'] as { nextCursor?: string }).nextCursor;
+      if (cursor !== undefined) found.push(cursor);
+    } while (cursor !== undefined);
+  }
+  return found;
+}
+
 async function openSession(rig: EndpointRig): Promise<Record<string, string>> {
   const { headers } = await exchange(rig, { body: INITIALIZE });
   return { 'mcp-session-id': String(headers['mcp-session-id']) };
@@ -163,13 +222,16 @@ describe('the fast lane', () => {
     'answers %s requests as the SDK does',
     verifies('mcp.one-behaviour'),
     async (era) => {
-      const fast = await endpointRig(surfaces, { fastLane: true });
-      const slow = await endpointRig(surfaces, { fastLane: false });
+      const fast = await endpointRig(surfaces, { ...PAGED, fastLane: true });
+      const slow = await endpointRig(surfaces, { ...PAGED, fastLane: false });
+      const cursors = await cursorsOf(fast, era);
+      expect(cursors).toEqual(await cursorsOf(slow, era));
+      expect(cursors.length).toBeGreaterThan(4);
       const inFast = era === 'legacy' ? await openSession(fast) : {};
       const inSlow = era === 'legacy' ? await openSession(slow) : {};
       let taken = 0;
       await fc.assert(
-        fc.asyncProperty(era === 'modern' ? modernSent : legacySent, async ({ headers, body }) => {
+        fc.asyncProperty(sent(era, cursors), async ({ headers, body }) => {
           const [one, other] = await Promise.all([
             exchange(fast, { headers: { ...headers, ...inFast }, body }),
             exchange(slow, { headers: { ...headers, ...inSlow }, body }),

@@ -1,11 +1,6 @@
 import { createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  Client as ModernClient,
-  StreamableHTTPClientTransport as ModernTransport,
-} from '@modelcontextprotocol/client';
-import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Client as ModernClient } from '@modelcontextprotocol/client';
 import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../../hub/clock.ts';
 import { createMcpEndpoint, type EndpointLimits } from '../../../hub/mcp/endpoint.ts';
@@ -16,6 +11,7 @@ import { createSubscriptions, type Subscriptions } from '../../../hub/subscripti
 import { AppError } from '../../../protocol/errors.ts';
 import type { Surface } from '../../../protocol/surface.ts';
 import { type Fixture, runnable } from '../../support/fixture-skills.ts';
+import { newClient, oldClient } from '../../support/mcp-clients.ts';
 import { runnerRig } from '../runner/rig.ts';
 
 /** Tokens of the test's clients. */
@@ -45,6 +41,7 @@ export async function endpointRig(
     fixtures = { modern: 'modern', legacy: 'legacy' },
     fastLane = process.env['BERTH_TEST_FAST_LANE'] !== 'off',
     tasks,
+    cursorKey,
   }: {
     clock?: Clock;
     limits?: Partial<EndpointLimits>;
@@ -52,6 +49,7 @@ export async function endpointRig(
     fixtures?: { modern: Fixture; legacy: Fixture };
     fastLane?: boolean;
     tasks?: Tasks;
+    cursorKey?: Uint8Array;
   } = {},
 ) {
   const { runner, said, log, lines } = runnerRig({ updated: (resource) => subscriptions.updated(resource) });
@@ -105,6 +103,7 @@ export async function endpointRig(
   const endpoint = createMcpEndpoint({
     gateway,
     ...(tasks === undefined ? {} : { tasks }),
+    ...(cursorKey === undefined ? {} : { cursorKey }),
     authenticate(token) {
       if (token === 'expired')
         throw new AppError('token-expired', { detail: 'This token expired yesterday.' });
@@ -207,7 +206,7 @@ const INFO = { name: 'test-client', version: '1.0.0' };
 
 /** What the tests ask of a client, whichever SDK and era it is of. */
 export interface AnyClient {
-  listTools(): Promise<{ tools: Record<string, unknown>[] }>;
+  listTools(params?: { cursor?: string }): Promise<{ tools: Record<string, unknown>[]; nextCursor?: string }>;
   callTool(
     params: { name: string; arguments?: Record<string, unknown> },
     options?: { signal?: AbortSignal; onprogress?: (progress: { progress: number }) => void },
@@ -250,12 +249,7 @@ interface AnyClientKind {
 }
 
 async function connectOld(url: string, token = 'token-of-ada'): Promise<AnyClient> {
-  const client = new OldClient(INFO);
-  const transport = new OldTransport(new URL(url), {
-    requestInit: { headers: { authorization: `Bearer ${token}` } },
-  });
-  await client.connect(transport);
-  onTestFinished(() => client.close());
+  const client = await oldClient({ url, token });
   const { listTools, ...rest } = wrap(client as unknown as AnyClient);
   return {
     ...rest,
@@ -269,11 +263,7 @@ async function connectModern(
   token = 'token-of-ada',
   mode: 'legacy' | 'auto' | { pin: string } = { pin: '2026-07-28' },
 ): Promise<AnyClient & Pick<ModernClient, 'listen' | 'getProtocolEra'>> {
-  const client = new ModernClient(INFO, { versionNegotiation: { mode } });
-  await client.connect(
-    new ModernTransport(new URL(url), { requestInit: { headers: { authorization: `Bearer ${token}` } } }),
-  );
-  onTestFinished(() => client.close());
+  const client = await newClient({ url, token }, mode);
   return Object.assign(wrap(client as unknown as AnyClient), {
     listen: client.listen.bind(client),
     getProtocolEra: client.getProtocolEra.bind(client),

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { SkillsClient } from '@modelcontextprotocol/client/ext/skills';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../../hub/admin-api.ts';
 import { callRoute } from '../../../protocol/node/http-client.ts';
 import { type HubRig, hubRig } from '../../support/hub-rig.ts';
+import { newClient } from '../../support/mcp-clients.ts';
 import { skillFolder } from '../../support/skill-folder.ts';
 import { verifies } from '../../support/verifies.ts';
 
@@ -39,10 +39,7 @@ async function rigWithSkills(): Promise<HubRig & { token: string }> {
 }
 
 async function connect(url: string, token: string, mode: 'legacy' | { pin: string }) {
-  const client = new Client({ name: 'host', version: '1' }, { versionNegotiation: { mode } });
-  const requestInit = { headers: { authorization: `Bearer ${token}` } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }));
-  onTestFinished(() => client.close());
+  const client = await newClient({ url, token }, mode);
   return { client, skills: new SkillsClient(client) };
 }
 

@@ -1,9 +1,7 @@
-import { Client as ModernClient, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
-import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ResourceUpdatedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { capture } from '../../support/fixture-skills.ts';
+import { newClient, oldClient } from '../../support/mcp-clients.ts';
 import { verifies } from '../../support/verifies.ts';
 import {
   type EndpointRig,
@@ -47,12 +45,12 @@ function heardBy() {
   };
 }
 
-async function oldClient(rig: EndpointRig) {
+const entrance = (rig: EndpointRig) => ({ url: `${rig.url}/mcp`, token: 'token-of-ada' });
+
+async function oldWatcher(rig: EndpointRig) {
   const heard = heardBy();
-  const client = new OldClient({ name: 'test', version: '1' });
+  const client = await oldClient(entrance(rig));
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => heard.push(params.uri));
-  await client.connect(new OldTransport(new URL(`${rig.url}/mcp`), { requestInit: { headers } }));
-  onTestFinished(() => client.close());
   return {
     next: () => heard.next(),
     touch: () => client.callTool({ name: 'modern__touch', arguments: {} }),
@@ -63,17 +61,10 @@ async function oldClient(rig: EndpointRig) {
   };
 }
 
-async function newClient(rig: EndpointRig) {
+async function newWatcher(rig: EndpointRig) {
   const heard = heardBy();
-  const client = new ModernClient(
-    { name: 'test', version: '1' },
-    { versionNegotiation: { mode: { pin: '2026-07-28' } } },
-  );
+  const client = await newClient(entrance(rig));
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => heard.push(params.uri));
-  await client.connect(
-    new StreamableHTTPClientTransport(new URL(`${rig.url}/mcp`), { requestInit: { headers } }),
-  );
-  onTestFinished(() => client.close());
   return {
     next: () => heard.next(),
     touch: () => client.callTool({ name: 'modern__touch', arguments: {} }),
@@ -85,10 +76,10 @@ async function newClient(rig: EndpointRig) {
 }
 
 describe.each([
-  ['modern', 'modern', newClient],
-  ['modern', 'legacy', newClient],
-  ['legacy', 'modern', oldClient],
-  ['legacy', 'legacy', oldClient],
+  ['modern', 'modern', newWatcher],
+  ['modern', 'legacy', newWatcher],
+  ['legacy', 'modern', oldWatcher],
+  ['legacy', 'legacy', oldWatcher],
 ] as const)('a %s client and a resource of a %s skill', (_era, skill, connect) => {
   it('hears of a change that it asked to hear of', verifies('mcp.subscriptions'), async () => {
     const rig = await rigWith(skill);
@@ -104,7 +95,7 @@ describe.each([
 describe('a subscription', () => {
   it('ends at the skill when the last who listens has gone', verifies('mcp.subscriptions'), async () => {
     const rig = await rigWith('legacy');
-    const [one, other] = await Promise.all([newClient(rig), oldClient(rig)]);
+    const [one, other] = await Promise.all([newWatcher(rig), oldWatcher(rig)]);
     const [stopOne, stopOther] = await Promise.all([one.watch(), other.watch()]);
     await stopOne();
     await one.touch();

@@ -1,0 +1,2 @@
+/** What tells copies of this skill apart. */
+export const whoami = 'apps';
