@@ -76,7 +76,7 @@ export async function startHubHere(
   try {
     const log = createLogger({ level: config.logLevel, name: 'hub', destination: logLines(context) });
     const hub = await startHub({ ...config, registry }, { log, version: berthVersion(), environment: env });
-    return { ...hub, registry, stop: () => hub.stop().finally(() => lock.release()) };
+    return { ...hub, registry, stop: (hasten) => hub.stop(hasten).finally(() => lock.release()) };
   } catch (error) {
     lock.release();
     throw error;

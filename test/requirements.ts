@@ -275,7 +275,10 @@ export const REQUIREMENTS = {
   'hub.connects-at-once': 'A client connects and lists without any skill being waited for.',
   'hub.busy': 'What a skill cannot take is refused as busy, not kept.',
   'hub.sessions-flat': 'A thousand sessions leave no process and no open file behind.',
-  'hub.drain': 'A hub that is told to stop finishes the calls in flight and leaves no process.',
+  'hub.drain':
+    'A hub that is told to stop takes nothing new, finishes the calls in flight, to the last byte, and leaves no process.',
+  'hub.drain-limit':
+    'Once its time is up, or at a second signal, a hub that stops breaks off what is left, with an answer and a record.',
   'hub.killed-busy':
     'A hub killed under 64 busy clients leaves no process and an audit log that verifies, and serves again.',
 

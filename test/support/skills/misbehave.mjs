@@ -83,12 +83,12 @@ function serve() {
   });
 }
 
-function act(id, tool, { path }) {
+function act(id, tool, { path, ms = 300 }) {
   switch (tool) {
     case 'ok':
       return send({ id, result: text(`ok from ${process.pid}`) });
     case 'slow':
-      return void setTimeout(() => send({ id, result: text('at last') }), 300);
+      return void setTimeout(() => send({ id, result: text('at last') }), ms);
     case 'until': {
       // Answers once somebody has made the file; that it waits shows by another file.
       const watcher = watch('/workspace', () => {
