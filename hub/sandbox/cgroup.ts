@@ -36,6 +36,12 @@ export interface Hierarchy {
 }
 
 const CPU_PERIOD_US = 100_000;
+/**
+ * What a skill counts beside the hub where processors are short: an eighth. The hub has the kernel's default, 1024
+ * shares in version 1 and a weight of 100 in version 2; it works for everybody and for moments only.
+ */
+const CPU_SHARES = 128;
+const CPU_WEIGHT = 12;
 /** The two processes of bubblewrap that stand around each sandbox. */
 const OWN_PROCESSES = 2;
 const REMOVE_ATTEMPTS = 200;
@@ -163,8 +169,8 @@ export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIde
 
 type Setting = readonly [file: string, value: string];
 
-/** Files that only some kernels have (swap accounting) are marked with `?`. */
-function settingsOf(
+/** What is written into the files of a group. Files that only some kernels have (swap accounting) are marked with `?`. */
+export function settingsOf(
   version: 1 | 2,
   controllers: readonly Controller[],
   limits: SandboxPlan['limits'],
@@ -189,8 +195,12 @@ function settingsOf(
         ? [
             ['cpu.cfs_period_us', String(CPU_PERIOD_US)],
             ['cpu.cfs_quota_us', quota],
+            ['cpu.shares', String(CPU_SHARES)],
           ]
-        : [['cpu.max', `${quota} ${CPU_PERIOD_US}`]],
+        : [
+            ['cpu.max', `${quota} ${CPU_PERIOD_US}`],
+            ['cpu.weight', String(CPU_WEIGHT)],
+          ],
   };
   return controllers.flatMap((controller) => settings[controller]);
 }

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { verifies } from '../../support/verifies.ts';
 import { type Answer, type Attack, attackProgram } from './attack-program.ts';
-import { type Form, FORM_NAMES, openForm } from './forms.ts';
+import { type Form, FORM_NAMES, hubLike, openForm } from './forms.ts';
 import { reservedMb } from '../../../hub/sandbox/launch.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -56,6 +59,19 @@ const swellTheHeap: Attack<unknown> = ({ fs }) => {
   }
   return taken.length;
 };
+
+/** What the control group of a process counts where processors are short, the default being 1. */
+async function weightOf(pid: number): Promise<number> {
+  const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trim().split('\n');
+  for (const [id = '', names = '', path = ''] of lines.map((line) => line.split(':'))) {
+    const folder = id === '0' ? '/sys/fs/cgroup' : `/sys/fs/cgroup/${names}`;
+    if (id !== '0' && !names.split(',').includes('cpu')) continue;
+    const [file, usual] = id === '0' ? ['cpu.weight', 100] : ['cpu.shares', 1024];
+    const text = await readFile(join(folder, path, file), 'utf8').catch(() => undefined);
+    if (text !== undefined) return Number(text) / usual;
+  }
+  return 1;
+}
 
 describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
   let form: Form;
@@ -120,6 +136,43 @@ describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
     }, {});
     expect(answer).toEqual({ got: { code: 'EMFILE', bounded: true } });
   });
+
+  it(
+    'counts less than the hub where processors are short, and cannot change that',
+    verifies('sandbox.weight'),
+    async () => {
+      const attack = attackProgram(
+        {
+          attack: ({ os, fs }) => {
+            const before = os.getPriority();
+            try {
+              os.setPriority(0, before - 1);
+            } catch (error) {
+              fs.writeSync(1, `nice ${before} ${(error as { info: { code: string } }).info.code}`);
+            }
+            // It stays, and spins.
+            for (;;);
+          },
+        },
+        {},
+      );
+      const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
+      onTestFinished(() => rm(base, { recursive: true, force: true }));
+      await chmod(base, 0o755);
+      const hub = await hubLike(form, base);
+      const { pid, said } = await hub.start(await form.plan({ 'attack.mjs': attack }));
+      const [, nice] = /^nice (\d+) (?:EACCES|EPERM)/.exec(said) ?? [];
+      expect(said).toMatch(/^nice \d+ (?:EACCES|EPERM)/);
+      const [skills, hubs] = [await weightOf(pid), await weightOf(hub.pid)];
+      // Either its group counts an eighth, or it has a priority that comes to about as much.
+      expect([skills / hubs, Number(nice)]).toEqual(
+        skills === hubs ? [1, 10] : [expect.closeTo(1 / 8, 2), 0],
+      );
+      const { enforces, notes } = await form.report();
+      expect(enforces.includes('cpu')).toBe(skills !== hubs);
+      expect(notes.join(' ')).toContain('the hub comes before its skills');
+    },
+  );
 
   it('leaves no core file behind and cannot ask for one', verifies('sandbox.limits'), async () => {
     const { answer } = await attempt(({ fs }) => fs.readFileSync('/proc/self/limits', 'utf8'), {});
