@@ -153,6 +153,7 @@ export const REQUIREMENTS = {
   'mcp.changes': 'A client is told that a list changed when its own view changed, and never of others.',
   'mcp.headers': 'Mcp headers that say something else than the body are refused.',
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
+  'mcp.bounded': 'What the hub keeps ready for clients is bounded, however many users and scopes come by.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
   // tasks
