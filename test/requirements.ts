@@ -275,12 +275,16 @@ export const REQUIREMENTS = {
   'hub.neighbours':
     'Skills that hang, crash, flood, read nothing, print garbage, fork or eat memory, alone and all at once, fail with a typed error and fail no call of another.',
   'hub.connects-at-once': 'A client connects and lists without any skill being waited for.',
+  'hub.breaker':
+    'A skill that crashes at every start is started ever less often, its calls fail at once, and it is back within two seconds of being mended.',
   'hub.busy': 'What a skill cannot take is refused as busy, not kept.',
   'hub.sessions-flat': 'A thousand sessions leave no process and no open file behind.',
   'hub.drain':
     'A hub that is told to stop takes nothing new, finishes the calls in flight, to the last byte, and leaves no process.',
   'hub.drain-limit':
     'Once its time is up, or at a second signal, a hub that stops breaks off what is left, with an answer and a record.',
+  'hub.killed-waiting':
+    'After a kill, a call that waited for an answer is refused in words, a task that went on has failed as unknown, and nothing runs on.',
   'hub.killed-busy':
     'A hub killed under 64 busy clients leaves no process and an audit log that verifies, and serves again.',
 

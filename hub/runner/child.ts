@@ -50,6 +50,8 @@ export interface ChildOrder {
   room: Promise<unknown>;
   /** Told once when the skill failed by itself: at the start, or with a call in flight. */
   failed: () => void;
+  /** Told of every call that did not fail. */
+  worked: () => void;
 }
 
 /** Failures by which a skill shows that something is wrong with it. */
@@ -65,7 +67,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, offered, serial, room, failed }: ChildOrder,
+  { skill, user, offered, serial, room, failed, worked }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -175,6 +177,7 @@ export function startChild(
       const send = () => session.request({ ...order, signal, timeoutMs: skill.timeoutMs });
       const result = await (serial ? inTurn(signal, send) : send());
       noteWatched(order);
+      worked();
       return result;
     } catch (error) {
       const { code } = asAppError(error);

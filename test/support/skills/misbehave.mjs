@@ -1,9 +1,10 @@
 // A skill of MCP 2025-11-25 written by hand, without an SDK, that does what its argument says.
-//   none | crash-at-start | garbage-at-start | silent-at-start | silent-while <file> | wrong-revision | deaf
-//   | stubborn | storm
+//   none | crash-at-start | crash-while <file> | garbage-at-start | silent-at-start | silent-while <file>
+//   | wrong-revision | deaf | stubborn | storm
 // and, whatever the argument, what its tools say.
 import { spawn } from 'node:child_process';
-import { existsSync, watch, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, watch, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const [how = 'none', ...rest] = process.argv.slice(2);
@@ -31,6 +32,10 @@ process.stderr.write(`event:started ${how} ${rest.join(' ')}\n`);
 if (how === 'crash-at-start') {
   process.stderr.write(`Cannot find module 'left-pad', key ${process.env.API_KEY}\n`);
   process.exit(3);
+}
+if (how === 'crash-while' && existsSync(dirname(rest[0]))) {
+  appendFileSync(`${rest[0]}.starts`, `${Date.now()}\n`);
+  if (existsSync(rest[0])) process.exit(3);
 }
 if (how === 'garbage-at-start') process.stdout.write('Welcome to my server!\n');
 if (how === 'stubborn') {
