@@ -86,7 +86,7 @@ describe('a hub that is told to stop', () => {
       const streams = await openStreams(here);
       const order: string[] = [];
       const call = end(client as never, 'patient', 'slow', { ms: 5_000 }).then((how) => order.push(how));
-      await until(() => here.alive().length > 0);
+      await until(async () => (await here.running()).some(({ calls }) => calls > 0));
       const gone = here.up.stop();
       for (const stream of streams) expect(await stream.next()).toBeUndefined();
       order.push('streams');

@@ -3,6 +3,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { childrenOf } from '../bench/processes.ts';
 import { type BenchClient, legacyClient, modernClient } from '../bench/mcp.ts';
+import { adminApi } from '../../hub/admin-api.ts';
+import { callRoute } from '../../protocol/node/http-client.ts';
 import { type Berth, newHome, removeHome, startBerth } from './berth.ts';
 import { chaosFolder, type ChaosSkill, endOf } from './chaos-skills.ts';
 
@@ -18,8 +20,10 @@ export interface ChaosHome {
   clients(count: number): Promise<BenchClient[]>;
   /** The hub again, after it has ended; with other settings, where given. */
   restart(env?: Record<string, string>): Promise<void>;
-  /** Processes of skills. */
+  /** Every process below the hub. */
   alive(): number[];
+  /** What runs of skills, as the hub says. */
+  running(): Promise<readonly { calls: number }[]>;
   remove(): Promise<void>;
 }
 
@@ -50,6 +54,7 @@ export async function chaosHome(env: Record<string, string> = {}): Promise<Chaos
       here.up = await startBerth(home, { env: changed });
     },
     alive: () => childrenOf(here.up.process.pid ?? 0),
+    running: async () => (await callRoute(adminApi.status, here.up.admin)).running,
     async remove() {
       for (const client of open) client.close();
       await here.up.kill();

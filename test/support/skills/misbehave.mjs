@@ -24,6 +24,7 @@ const TOOLS = [
   'until',
   'fork',
   'eat',
+  'ask',
 ];
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
@@ -57,6 +58,8 @@ function serve() {
     const { id, method, params } = JSON.parse(line);
     if (method === 'notifications/cancelled') process.stderr.write('event:cancelled\n');
     if (id === undefined) return;
+    // An answer to what was asked: the id leads back to the call that asked.
+    if (method === undefined) return send({ id: Number(id.slice('ask-'.length)), result: text('answered') });
     switch (method) {
       case 'initialize':
         send({
@@ -103,6 +106,15 @@ function act(id, tool, { path, ms = 300 }) {
       });
       return writeFileSync(`${path}.waiting-${id}`, '');
     }
+    case 'ask':
+      return send({
+        id: `ask-${id}`,
+        method: 'elicitation/create',
+        params: {
+          message: 'Who?',
+          requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+        },
+      });
     case 'fork':
       return void setInterval(() => {
         const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1_000)'], {
