@@ -161,6 +161,7 @@ function openLink(
   const pipe = openPipe({
     process,
     skill,
+    clock,
     maxMessageBytes: limits.maxMessageBytes,
     message: (value) => peer.receive(value),
     broken,

@@ -25,6 +25,8 @@ const TOOLS = [
   'fork',
   'eat',
   'ask',
+  'chatter',
+  'grumble',
 ];
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
@@ -156,6 +158,19 @@ function act(id, tool, { path, ms = 300 }) {
         return process.stdout.write('"}]}}\n');
       };
       return more();
+    }
+    case 'chatter':
+    case 'grumble': {
+      // Words without end, as fast as they are taken.
+      const word = JSON.stringify({
+        jsonrpc: '2.0',
+        method: 'notifications/message',
+        params: { level: 'info' },
+      });
+      const words = `${word}\n`.repeat(1_000);
+      const stream = tool === 'chatter' ? process.stdout : process.stderr;
+      const go = () => (stream.write(words) ? setImmediate(go) : stream.once('drain', go));
+      return go();
     }
     case 'exotic':
       return send({
