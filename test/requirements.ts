@@ -107,7 +107,8 @@ export const REQUIREMENTS = {
   'sandbox.system-calls':
     'System calls that reach other processes, key rings, namespaces or the kernel itself are refused.',
   'sandbox.limits': 'Memory, processes, open files and scratch space of a skill are bounded.',
-  'sandbox.weight': 'Where processors are short, the hub comes before its skills.',
+  'sandbox.weight':
+    'Where processors are short, the hub comes before its skills, and a skill that answers before one that does not.',
   'sandbox.no-orphans': 'When a skill is ended, or its hub killed, no process of it remains.',
   'sandbox.data-apart': 'One skill’s data folder is not there for another.',
   'sandbox.fails-closed': 'Without a usable sandbox, or with a grant it cannot enforce, nothing runs.',

@@ -7,6 +7,8 @@ import { connect, type Connection, type ConnectParts } from './connect.ts';
 import { cancelled } from './peer.ts';
 import type { RunnableSkill, RunnerEvents, RunnerLimits, SkillRequest } from './runner.ts';
 import type { Session } from './session.ts';
+import type { Weight } from '../sandbox/sandbox.ts';
+import { weighing } from './weight.ts';
 
 /** Of the places where a surface differs, named in an error. */
 const MAX_DIFFERENCES = 20;
@@ -46,6 +48,8 @@ export interface ChildOrder {
   offered: AskableCapabilities;
   /** Asks by requests of its own, of which only one call at a time can be the cause. */
   serial: boolean;
+  /** It has failed before, and nothing has worked since. */
+  suspect: boolean;
   /** The start waits for this. */
   room: Promise<unknown>;
   /** Told once when the skill failed by itself: at the start, or with a call in flight. */
@@ -67,7 +71,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, offered, serial, room, failed, worked }: ChildOrder,
+  { skill, user, offered, serial, suspect, room, failed, worked }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -85,6 +89,8 @@ export function startChild(
   let checkAgain = false;
   /** Resources that somebody wants to hear of: it is not idle while there are any. */
   const watched = new Set<unknown>();
+  let weigh = (_weight: Weight): void => undefined;
+  const weight = weighing({ clock, inFlight: () => calls, weigh: (to) => weigh(to) });
   /** Where calls take turns: when the last one is done. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -98,7 +104,7 @@ export function startChild(
     throwIfOrdered();
     const connection = await connect(
       parts,
-      { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
+      { plan, protocol: skill.protocol, offered, check: compare, suspect, signal: aborting.signal },
       {
         spawned: (id) => (pid = id),
         listChanged: recheck,
@@ -108,6 +114,7 @@ export function startChild(
     );
     events.started({ skill: skill.name, version: skill.version, user, pid });
     if (state === 'starting') state = 'ready';
+    weigh = connection.weigh;
     whenIdle();
     return connection;
   }
@@ -174,9 +181,11 @@ export function startChild(
     stopTimer();
     try {
       const { session } = await unlessAborted(ready, signal, skill.name);
+      weight.called();
       const send = () => session.request({ ...order, signal, timeoutMs: skill.timeoutMs });
       const result = await (serial ? inTurn(signal, send) : send());
       noteWatched(order);
+      weight.answered();
       worked();
       return result;
     } catch (error) {

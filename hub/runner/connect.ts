@@ -3,7 +3,7 @@ import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, within } from '../clock.ts';
 import type { AskableCapabilities } from '../questions.ts';
-import type { SandboxDriver, SandboxedProcess, SandboxPlan } from '../sandbox/sandbox.ts';
+import type { SandboxDriver, SandboxedProcess, SandboxPlan, Weight } from '../sandbox/sandbox.ts';
 import { createPeer } from './peer.ts';
 import { openPipe } from './pipe.ts';
 import type { RunnerLimits } from './runner.ts';
@@ -23,6 +23,8 @@ export interface ConnectParts {
 export interface Connection {
   readonly pid: number;
   readonly session: Session;
+  /** What it counts where processors are short. */
+  weigh(weight: Weight): void;
   /** Why it ended, once no process of it is left. Never rejects. */
   readonly ended: Promise<AppError>;
   /** Closes its input and gives it the grace period to end by itself. */
@@ -51,6 +53,8 @@ export interface ConnectOrder {
   offered: AskableCapabilities;
   /** Throws what the start must fail with. */
   check?: (session: Session) => Promise<void>;
+  /** It has failed before: it starts behind those that work. */
+  suspect?: boolean;
   /** Gives the start up; its reason is an AppError. */
   signal?: AbortSignal;
 }
@@ -63,7 +67,7 @@ export interface ConnectOrder {
  */
 export async function connect(
   parts: ConnectParts,
-  { plan, protocol, offered, check, signal }: ConnectOrder,
+  { plan, protocol, offered, check, suspect = false, signal }: ConnectOrder,
   events: ConnectEvents = {},
 ): Promise<Connection> {
   const { driver, clock, limits, log } = parts;
@@ -79,6 +83,7 @@ export async function connect(
     throw error;
   });
   events.spawned?.(process.pid);
+  if (suspect) process.weigh('background');
   const link = openLink(parts, { plan, protocol, offered, process, events });
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
@@ -98,7 +103,15 @@ export async function connect(
     });
     const session = await within(clock, timeoutMs, opening, late);
     link.opened(session);
-    return { pid: process.pid, session, ended: link.ended, end: link.end, kill: link.kill };
+    if (suspect) process.weigh('answering');
+    return {
+      pid: process.pid,
+      session,
+      weigh: process.weigh,
+      ended: link.ended,
+      end: link.end,
+      kill: link.kill,
+    };
   } catch (error) {
     await link.kill(asStartFailure(error, late));
     // A process that died by itself says more than the request that failed with it.

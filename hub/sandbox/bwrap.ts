@@ -154,7 +154,7 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
       : []),
     lacking.includes('cpu')
       ? `Processor time is not bounded; where it is short, the hub comes before its skills (nice ${NICENESS}).`
-      : 'Where processor time is short, the hub comes before its skills, which count an eighth each.',
+      : 'Where processor time is short, the hub comes before its skills, and a skill that answers before one that does not.',
     ...(lacking.includes('pids')
       ? [`All skills together may have ${SHARED_PROCESSES} processes; there is no bound for each.`]
       : []),

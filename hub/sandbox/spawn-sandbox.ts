@@ -132,6 +132,10 @@ function supervised(
     stdout,
     stderr,
     exited,
+    weigh(weight) {
+      // A group that is gone has nothing left to weigh.
+      if (running) order.group?.weigh(weight).catch(() => undefined);
+    },
     async kill() {
       if (running) {
         await killExactly(first);

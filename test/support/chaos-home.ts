@@ -23,7 +23,7 @@ export interface ChaosHome {
   /** Every process below the hub. */
   alive(): number[];
   /** What runs of skills, as the hub says. */
-  running(): Promise<readonly { calls: number }[]>;
+  running(): Promise<readonly { skill: string; pid: number; calls: number }[]>;
   remove(): Promise<void>;
 }
 

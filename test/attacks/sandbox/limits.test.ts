@@ -1,9 +1,10 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { verifies } from '../../support/verifies.ts';
 import { type Answer, type Attack, attackProgram } from './attack-program.ts';
+import { weightOf } from '../../support/weight-of.ts';
 import { type Form, FORM_NAMES, hubLike, openForm } from './forms.ts';
 import { reservedMb } from '../../../hub/sandbox/launch.ts';
 
@@ -59,19 +60,6 @@ const swellTheHeap: Attack<unknown> = ({ fs }) => {
   }
   return taken.length;
 };
-
-/** What the control group of a process counts where processors are short, the default being 1. */
-async function weightOf(pid: number): Promise<number> {
-  const lines = (await readFile(`/proc/${pid}/cgroup`, 'utf8')).trim().split('\n');
-  for (const [id = '', names = '', path = ''] of lines.map((line) => line.split(':'))) {
-    const folder = id === '0' ? '/sys/fs/cgroup' : `/sys/fs/cgroup/${names}`;
-    if (id !== '0' && !names.split(',').includes('cpu')) continue;
-    const [file, usual] = id === '0' ? ['cpu.weight', 100] : ['cpu.shares', 1024];
-    const text = await readFile(join(folder, path, file), 'utf8').catch(() => undefined);
-    if (text !== undefined) return Number(text) / usual;
-  }
-  return 1;
-}
 
 describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
   let form: Form;
@@ -164,10 +152,8 @@ describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
       const [, nice] = /^nice (\d+) (?:EACCES|EPERM)/.exec(said) ?? [];
       expect(said).toMatch(/^nice \d+ (?:EACCES|EPERM)/);
       const [skills, hubs] = [await weightOf(pid), await weightOf(hub.pid)];
-      // Either its group counts an eighth, or it has a priority that comes to about as much.
-      expect([skills / hubs, Number(nice)]).toEqual(
-        skills === hubs ? [1, 10] : [expect.closeTo(1 / 8, 2), 0],
-      );
+      // Either its group counts half, or it has a priority that comes to less.
+      expect([skills / hubs, Number(nice)]).toEqual(skills === hubs ? [1, 10] : [0.5, 0]);
       const { enforces, notes } = await form.report();
       expect(enforces.includes('cpu')).toBe(skills !== hubs);
       expect(notes.join(' ')).toContain('the hub comes before its skills');

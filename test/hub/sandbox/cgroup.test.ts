@@ -42,11 +42,11 @@ describe('what a group is held to', () => {
       expect(settingsOf(1, ['cpu'], limits)).toEqual([
         ['cpu.cfs_period_us', '100000'],
         ['cpu.cfs_quota_us', '50000'],
-        ['cpu.shares', '128'],
+        ['cpu.shares', '512'],
       ]);
       expect(settingsOf(2, ['cpu'], limits)).toEqual([
         ['cpu.max', '50000 100000'],
-        ['cpu.weight', '12'],
+        ['cpu.weight', '50'],
       ]);
     },
   );
