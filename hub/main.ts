@@ -19,7 +19,7 @@ import type { InstallParts } from './install.ts';
 import { type InstalledSkill, openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
-import { clientAccess } from './oauth/client-access.ts';
+import type { ClientAccess } from './oauth/client-access.ts';
 import { fetchJson } from './oauth/fetch-json.ts';
 import { hubPaths } from './paths.ts';
 import { openProfiles } from './profiles.ts';
@@ -167,7 +167,17 @@ export async function startHub(
     log,
     limits: config.tasks,
   });
-  const access = clientAccess(config.oauth, { gateway, clients, installed, fetchJson, clock });
+  // A hub without authorization servers does not carry what it takes to check their tokens.
+  const access: ClientAccess =
+    config.oauth === undefined
+      ? { gateway, authenticate: (token) => clients.authenticate(token) }
+      : (await import('./oauth/client-access.ts')).clientAccess(config.oauth, {
+          gateway,
+          clients,
+          installed,
+          fetchJson,
+          clock,
+        });
   const endpoint = createMcpEndpoint({
     ...access,
     tasks,
