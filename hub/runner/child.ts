@@ -48,8 +48,6 @@ export interface ChildOrder {
   offered: AskableCapabilities;
   /** Asks by requests of its own, of which only one call at a time can be the cause. */
   serial: boolean;
-  /** It has failed before, and nothing has worked since. */
-  suspect: boolean;
   /** The start waits for this. */
   room: Promise<unknown>;
   /** Told once when the skill failed by itself: at the start, or with a call in flight. */
@@ -71,7 +69,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, offered, serial, suspect, room, failed, worked }: ChildOrder,
+  { skill, user, offered, serial, room, failed, worked }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -104,7 +102,7 @@ export function startChild(
     throwIfOrdered();
     const connection = await connect(
       parts,
-      { plan, protocol: skill.protocol, offered, check: compare, suspect, signal: aborting.signal },
+      { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
       {
         spawned: (id) => (pid = id),
         listChanged: recheck,

@@ -53,8 +53,6 @@ export interface ConnectOrder {
   offered: AskableCapabilities;
   /** Throws what the start must fail with. */
   check?: (session: Session) => Promise<void>;
-  /** It has failed before: it starts behind those that work. */
-  suspect?: boolean;
   /** Gives the start up; its reason is an AppError. */
   signal?: AbortSignal;
 }
@@ -67,7 +65,7 @@ export interface ConnectOrder {
  */
 export async function connect(
   parts: ConnectParts,
-  { plan, protocol, offered, check, suspect = false, signal }: ConnectOrder,
+  { plan, protocol, offered, check, signal }: ConnectOrder,
   events: ConnectEvents = {},
 ): Promise<Connection> {
   const { driver, clock, limits, log } = parts;
@@ -83,7 +81,6 @@ export async function connect(
     throw error;
   });
   events.spawned?.(process.pid);
-  if (suspect) process.weigh('background');
   const link = openLink(parts, { plan, protocol, offered, process, events });
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
@@ -103,7 +100,6 @@ export async function connect(
     });
     const session = await within(clock, timeoutMs, opening, late);
     link.opened(session);
-    if (suspect) process.weigh('answering');
     return {
       pid: process.pid,
       session,

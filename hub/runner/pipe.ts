@@ -21,8 +21,8 @@ export interface Pipe {
 
 /**
  * Reads and writes a skill's stdio within `maxMessageBytes`: that long may one line be, and so much may
- * wait unread in the other direction; it is read no faster than leaves the hub to others. What is not one JSON value a line ends the conversation: `broken`
- * is told once why, and nothing more is read.
+ * wait unread in the other direction; it is read no faster than leaves the hub to others. What is not one
+ * JSON value a line ends the conversation: `broken` is told once why, and nothing more is read.
  */
 export function openPipe({
   process,

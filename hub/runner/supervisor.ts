@@ -55,7 +55,6 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
       user,
       offered,
       serial,
-      suspect: backoff.wait(row).failures > 0,
       room: makeRoom(),
       failed: () => backoff.failed(row),
       worked: () => backoff.worked(row),

@@ -13,9 +13,9 @@ export interface Weighing {
 }
 
 /**
- * A skill that answers comes before one that only works: where processors are short, what spins, hangs or starts again
- * and again costs those least who are quick. `inFlight` says how many calls wait. A long computation loses nothing
- * where nobody else wants the processor.
+ * A skill that answers comes before one that only works: where processors are short, what spins or multiplies costs
+ * those least who are quick. `inFlight` says how many calls wait. A long computation loses nothing where nobody else
+ * wants the processor, and a start is never put back: somebody waits for it.
  */
 export function weighing({
   clock,

@@ -60,7 +60,7 @@ export const CAPABILITIES = [
 ] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 
-/** What a process counts where processors are short: one that answers, or one that does not (yet, or any more). */
+/** What a process counts where processors are short: one that answers, or one that lets its calls wait. */
 export type Weight = 'answering' | 'background';
 
 export interface SandboxedProcess {

@@ -117,6 +117,7 @@ function supervised(
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new Error('the child has no pipes');
   let running = true;
+  let weighed: Promise<unknown> = Promise.resolve();
   const exited = (async (): Promise<SandboxExit> => {
     const outer = await ended;
     // The outermost process reports the program's end; the kernel then ends the others with the first one.
@@ -133,8 +134,8 @@ function supervised(
     stderr,
     exited,
     weigh(weight) {
-      // A group that is gone has nothing left to weigh.
-      if (running) order.group?.weigh(weight).catch(() => undefined);
+      // One after the other, for the last word counts; a group that is gone has nothing left to weigh.
+      weighed = weighed.then(() => (running ? order.group?.weigh(weight) : undefined)).catch(() => undefined);
     },
     async kill() {
       if (running) {

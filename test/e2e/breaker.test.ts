@@ -55,8 +55,10 @@ describe('a skill that crashes at every start', () => {
 
       await rm(broken);
       const mended = Date.now();
-      while ((await call()) !== undefined);
-      expect((starts().at(-1) ?? 0) - mended).toBeLessThan(2_000);
+      // When the hub let it try again; how long it then takes to start is not the breaker's doing.
+      let begun = mended;
+      for (let failure = await call(); failure !== undefined; failure = await call()) begun = Date.now();
+      expect(begun - mended).toBeLessThan(2_000);
     },
   );
 });
