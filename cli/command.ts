@@ -115,6 +115,8 @@ export interface Context extends Clients {
   stderr: Writable;
   /** Aborts at the first SIGINT or SIGTERM. */
   signal: AbortSignal;
+  /** Aborts at the second, for commands that take their time to end. A third ends the process at once. */
+  hasten: AbortSignal;
   workingDirectory: string;
 }
 

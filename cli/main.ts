@@ -22,6 +22,8 @@ export interface Terminal {
   stderr: Writable & { isTTY?: boolean };
   /** Aborts when the person wants to stop. */
   signal: AbortSignal;
+  /** Aborts when they want it over. */
+  hasten: AbortSignal;
 }
 
 const INTERRUPTED = 130;
@@ -29,11 +31,13 @@ const INTERRUPTED = 130;
 /** Runs the CLI in this process and ends it: called by `berth.js`. */
 export async function main(process: NodeJS.Process): Promise<void> {
   const stop = new AbortController();
+  const hasten = new AbortController();
   let finished = false;
   const interrupt = (): void => {
-    // The second time means: now.
-    if (stop.signal.aborted || finished) process.exit(INTERRUPTED);
-    stop.abort();
+    // The third time means: now, whatever is left undone.
+    if (hasten.signal.aborted || finished) process.exit(INTERRUPTED);
+    if (stop.signal.aborted) hasten.abort();
+    else stop.abort();
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
@@ -47,6 +51,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
     stdout: process.stdout,
     stderr: process.stderr,
     signal: stop.signal,
+    hasten: hasten.signal,
   });
   finished = true;
   process.stdout.write('', () => process.exit(code));
@@ -54,7 +59,7 @@ export async function main(process: NodeJS.Process): Promise<void> {
 
 /** Runs one command line and answers with its exit code. Never throws. */
 export async function run(terminal: Terminal): Promise<number> {
-  const { argv, env, stdin, stdout, stderr, signal } = terminal;
+  const { argv, env, stdin, stdout, stderr, signal, hasten } = terminal;
   // Looked for before parsing, so that a faulty command line is answered in the form that was asked for.
   const beforeRest = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   const json = beforeRest.includes('--json');
@@ -90,6 +95,7 @@ export async function run(terminal: Terminal): Promise<number> {
       stdout,
       stderr,
       signal,
+      hasten,
       workingDirectory: terminal.cwd,
       ...clientsFor({ settings, readable: !json }),
     };

@@ -1,13 +1,11 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hubConfigSchema } from '../hub/config.ts';
-import { startHub, type RunningHub } from '../hub/main.ts';
+import type { RunningHub } from '../hub/main.ts';
 import { loadConfig } from '../protocol/node/config.ts';
 import { lockHome } from '../protocol/node/database.ts';
 import { createLogger } from '../protocol/node/logger.ts';
-import { loadRegistryConfig } from '../registry/config.ts';
-import { type Registry, startRegistry } from '../registry/main.ts';
+import type { Registry } from '../registry/main.ts';
 import type { Context } from './command.ts';
 import { DEFAULT_REGISTRY } from './config.ts';
 import { writeFileAtomically } from './credentials.ts';
@@ -32,6 +30,9 @@ export interface ServerOptions {
 export async function startRegistryHere(context: Context, options: ServerOptions): Promise<Registry> {
   const { home, settings } = context;
   const env = settings.environment;
+  // Each server loads its own code alone: it is what an idle one mostly consists of.
+  const { startRegistry } = await import('../registry/main.ts');
+  const { loadRegistryConfig } = await import('../registry/config.ts');
   const config = await loadRegistryConfig({
     file: options.file ?? fileIfThere(join(home, 'registry.json')),
     env,
@@ -58,6 +59,8 @@ export async function startHubHere(
 ): Promise<RunningHub & { registry: string }> {
   const { home, settings } = context;
   const env = settings.environment;
+  const { startHub } = await import('../hub/main.ts');
+  const { hubConfigSchema } = await import('../hub/config.ts');
   const config = await loadConfig(hubConfigSchema, {
     file: options.file ?? fileIfThere(join(home, 'hub.json')),
     env,
@@ -76,7 +79,7 @@ export async function startHubHere(
   try {
     const log = createLogger({ level: config.logLevel, name: 'hub', destination: logLines(context) });
     const hub = await startHub({ ...config, registry }, { log, version: berthVersion(), environment: env });
-    return { ...hub, registry, stop: () => hub.stop().finally(() => lock.release()) };
+    return { ...hub, registry, stop: (hasten) => hub.stop(hasten).finally(() => lock.release()) };
   } catch (error) {
     lock.release();
     throw error;

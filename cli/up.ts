@@ -26,7 +26,8 @@ export interface Up {
   skills: readonly string[];
   /** What is missing though it runs. */
   warnings: readonly string[];
-  stop(): Promise<void>;
+  /** Lets calls in flight finish first, unless `hasten` aborts. */
+  stop(hasten?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -44,11 +45,11 @@ export async function startUp(
   await mkdir(home, { recursive: true, mode: 0o700 });
   await chmod(home, 0o700);
   const lock = lockHome(home);
-  const running: { stop(): Promise<void> }[] = [];
-  const stop = async (): Promise<void> => {
+  const running: { stop(hasten?: AbortSignal): Promise<void> }[] = [];
+  const stop = async (hasten?: AbortSignal): Promise<void> => {
     await rm(runFilePath(home), { force: true });
     // The hub first: it still talks to the registry while it ends.
-    for (const server of running.toReversed()) await server.stop();
+    for (const server of running.toReversed()) await server.stop(hasten);
     lock.release();
   };
   try {

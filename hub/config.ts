@@ -21,6 +21,14 @@ export const hubConfigSchema = z.strictObject({
     .default('http://127.0.0.1:4751')
     .describe('URL of the registry that skills come from.'),
   path: z.string().describe('Folders in which bubblewrap and granted programs are looked up, as in PATH.'),
+  drainMs: z
+    .int()
+    .min(0)
+    .max(3_600_000)
+    .default(30_000)
+    .describe(
+      'Milliseconds that calls in flight may go on once the hub was told to stop; then they are broken off.',
+    ),
   logLevel: z.enum(LOG_LEVELS).default('info').describe('How much goes to the log on standard error.'),
   runner: z
     .strictObject({

@@ -10,7 +10,7 @@ import { mountAdmin } from './admin.ts';
 import { argumentChecks } from './arguments.ts';
 import { openAuditLog } from './audit/audit-log.ts';
 import { type Client, openClients } from './clients.ts';
-import { systemClock, timestamp } from './clock.ts';
+import { type Clock, systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
 import { exposingGateway } from './exposure.ts';
 import { createGateway } from './gateway.ts';
@@ -19,7 +19,7 @@ import type { InstallParts } from './install.ts';
 import { type InstalledSkill, openInstalledSkills } from './installed.ts';
 import { launcher, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
-import { clientAccess } from './oauth/client-access.ts';
+import type { ClientAccess } from './oauth/client-access.ts';
 import { fetchJson } from './oauth/fetch-json.ts';
 import { hubPaths } from './paths.ts';
 import { openProfiles } from './profiles.ts';
@@ -43,13 +43,19 @@ export interface HubParts {
   environment: Readonly<Record<string, string | undefined>>;
 }
 
+/** How long those whose calls were broken off have to take the answer that says so. */
+const BREAK_OFF_GRACE_MS = 2_000;
+
 /** A hub that accepts calls. */
 export interface RunningHub {
   url: string;
   /** The aggregate endpoint, `<url>/mcp`. */
   mcp: string;
-  /** Ends every skill, signs the audit head and closes; nothing of it runs afterwards. */
-  stop(): Promise<void>;
+  /**
+   * Takes nothing new, lets calls in flight go on for `drainMs` or until `hasten` aborts and breaks off the rest; then
+   * ends every skill, signs the audit head and closes. Nothing of it runs afterwards.
+   */
+  stop(hasten?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -169,7 +175,17 @@ export async function startHub(
     log,
     limits: config.tasks,
   });
-  const access = clientAccess(config.oauth, { gateway, clients, installed, fetchJson, clock });
+  // A hub without authorization servers does not carry what it takes to check their tokens.
+  const access: ClientAccess =
+    config.oauth === undefined
+      ? { gateway, authenticate: (token) => clients.authenticate(token) }
+      : (await import('./oauth/client-access.ts')).clientAccess(config.oauth, {
+          gateway,
+          clients,
+          installed,
+          fetchJson,
+          clock,
+        });
   const endpoint = createMcpEndpoint({
     ...access,
     tasks,
@@ -216,10 +232,15 @@ export async function startHub(
   return {
     url: open.url,
     mcp,
-    async stop() {
-      await Promise.all([open.close(), admin.close()]);
-      await endpoint.close();
+    async stop(hasten) {
+      const answered = Promise.all([open.drain(), admin.drain()]).then(() => tasks.idle());
+      endpoint.drain();
+      if (!(await inTime(answered, { clock, ms: config.drainMs, hasten })))
+        log.warn({ drainMs: config.drainMs }, 'calls in flight are broken off, for the hub has to stop');
+      // First the skills: whoever still waits for one is told why.
       await Promise.all([tasks.close(), runner.close()]);
+      await Promise.all([open.close(BREAK_OFF_GRACE_MS), admin.close(BREAK_OFF_GRACE_MS)]);
+      await endpoint.close();
       try {
         await audit.append({ event: 'hub.stopped' });
         await audit.close();
@@ -230,4 +251,22 @@ export async function startHub(
       await database.close();
     },
   };
+}
+
+/** Whether work is done before its time is up, or somebody wants it over. */
+async function inTime(
+  work: Promise<unknown>,
+  { clock, ms, hasten }: { clock: Clock; ms: number; hasten: AbortSignal | undefined },
+): Promise<boolean> {
+  let stopWaiting = (): void => undefined;
+  const over = new Promise<false>((resolve) => {
+    stopWaiting = clock.after(ms, () => resolve(false));
+    if (hasten?.aborted === true) resolve(false);
+    hasten?.addEventListener('abort', () => resolve(false), { once: true });
+  });
+  try {
+    return await Promise.race([work.then(() => true), over]);
+  } finally {
+    stopWaiting();
+  }
 }

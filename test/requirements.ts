@@ -107,6 +107,8 @@ export const REQUIREMENTS = {
   'sandbox.system-calls':
     'System calls that reach other processes, key rings, namespaces or the kernel itself are refused.',
   'sandbox.limits': 'Memory, processes, open files and scratch space of a skill are bounded.',
+  'sandbox.weight':
+    'Where processors are short, the hub comes before its skills, and a skill that answers before one that does not.',
   'sandbox.no-orphans': 'When a skill is ended, or its hub killed, no process of it remains.',
   'sandbox.data-apart': 'One skill’s data folder is not there for another.',
   'sandbox.fails-closed': 'Without a usable sandbox, or with a grant it cannot enforce, nothing runs.',
@@ -134,6 +136,7 @@ export const REQUIREMENTS = {
   'runner.backoff': 'A skill that keeps crashing is not started again and again, and says so quickly.',
   'runner.garbage': 'A skill that prints what is not MCP is ended.',
   'runner.flood': 'An answer of any size costs the hub no more memory than its bound.',
+  'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
 
   // mcp endpoint
@@ -152,6 +155,7 @@ export const REQUIREMENTS = {
   'mcp.changes': 'A client is told that a list changed when its own view changed, and never of others.',
   'mcp.headers': 'Mcp headers that say something else than the body are refused.',
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
+  'mcp.bounded': 'What the hub keeps ready for clients is bounded, however many users and scopes come by.',
   'mcp.removed-client': 'Removing a client ends what it has open.',
 
   // tasks
@@ -283,9 +287,16 @@ export const REQUIREMENTS = {
   'hub.neighbours':
     'Skills that hang, crash, flood, read nothing, print garbage, fork or eat memory, alone and all at once, fail with a typed error and fail no call of another.',
   'hub.connects-at-once': 'A client connects and lists without any skill being waited for.',
+  'hub.breaker':
+    'A skill that crashes at every start is started ever less often, its calls fail at once, and it is back within two seconds of being mended.',
   'hub.busy': 'What a skill cannot take is refused as busy, not kept.',
   'hub.sessions-flat': 'A thousand sessions leave no process and no open file behind.',
-  'hub.drain': 'A hub that is told to stop finishes the calls in flight and leaves no process.',
+  'hub.drain':
+    'A hub that is told to stop takes nothing new, finishes the calls in flight, to the last byte, and leaves no process.',
+  'hub.drain-limit':
+    'Once its time is up, or at a second signal, a hub that stops breaks off what is left, with an answer and a record.',
+  'hub.killed-waiting':
+    'After a kill, a call that waited for an answer is refused in words, a task that went on has failed as unknown, and nothing runs on.',
   'hub.killed-busy':
     'A hub killed under 64 busy clients leaves no process and an audit log that verifies, and serves again.',
 

@@ -40,7 +40,7 @@ export const up = command({
     }
     if (!context.signal.aborted) await once(context.signal, 'abort');
     say('stopping');
-    await running.stop();
+    await running.stop(context.hasten);
     say('stopped');
     return undefined;
   },
@@ -50,7 +50,8 @@ export const up = command({
 function eventWriter(context: Context): (event: 'stopping' | 'stopped') => void {
   return (event) => {
     if (context.json) context.stdout.write(`${JSON.stringify({ event, time: new Date().toISOString() })}\n`);
-    else if (event === 'stopping') context.stderr.write('Stopping. Ctrl-C again ends at once.\n');
+    else if (event === 'stopping')
+      context.stderr.write('Stopping: calls in flight may finish. Ctrl-C again breaks them off.\n');
   };
 }
 

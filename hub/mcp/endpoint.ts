@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { classifyInboundRequest, type Implementation } from '@modelcontextprotocol/server';
 import { AppError } from '../../protocol/errors.ts';
+import { stopping } from '../../protocol/node/http-server.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type BucketSize, rateLimiter } from '../../protocol/node/rate-limit.ts';
 import { type Clock, systemClock } from '../clock.ts';
@@ -82,6 +83,11 @@ export interface McpEndpoint {
   handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Ends every session, stream and call of a client, once it or its token was removed. */
   end(client: string): Promise<void>;
+  /**
+   * Takes nothing new, and ends what would wait for ever: streams on which clients only listen, and calls whose client
+   * has to come back with an answer. Calls in flight go on.
+   */
+  drain(): void;
   close(): Promise<void>;
 }
 
@@ -121,8 +127,11 @@ export function createMcpEndpoint({
   const lane = fastLane ? createFastLane(shared) : undefined;
   const inHand = new Map<string, number>();
   const limiter = rateLimiter(clock);
+  const listening = new Set<ServerResponse>();
+  let draining = false;
 
   async function admit(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (draining) throw stopping('The hub');
     refuseForeign(request, ownHosts());
     const scope = scopeOf(request.url ?? '/');
     const visitor = await signIn(request, authenticate);
@@ -135,12 +144,20 @@ export function createMcpEndpoint({
     // A body can take minutes to come, and a token can be removed or expire in that time.
     const principal = isThere ? visitor : await signIn(request, authenticate);
     authorize(principal, scope, body);
+    if (onlyListens(request, body)) noteListening(response);
     const admitted = { principal, scope, request, response, body };
     if (lane !== undefined && request.method === 'POST') {
       if (await lane(admitted, legacy.sessionOf(admitted))) return;
     }
     keepToOneself(response);
     await doorFor(request, body).serve(admitted);
+  }
+
+  /** @throws AppError `unavailable` when the hub has begun to stop while the request was read. */
+  function noteListening(response: ServerResponse): void {
+    if (draining) throw stopping('The hub');
+    listening.add(response);
+    response.once('close', () => listening.delete(response));
   }
 
   /** @throws AppError `rate-limited` when the client has too much going on already. */
@@ -186,6 +203,16 @@ export function createMcpEndpoint({
       parked.end(client);
       await Promise.all([modern.end(client), legacy.end(client), tasks?.end(client)]);
     },
+    drain() {
+      draining = true;
+      parked.close();
+      tasks?.askNoMore();
+      for (const response of listening) {
+        // Whatever was about to be said on it comes too late, which is no fault.
+        response.on('error', () => undefined);
+        response.end();
+      }
+    },
     async close() {
       notices.close();
       parked.close();
@@ -197,6 +224,12 @@ export function createMcpEndpoint({
 /** What every answer says beside its own headers; the fast lane writes all of its own at once. */
 function keepToOneself(response: ServerResponse): void {
   for (const [name, value] of Object.entries(PRIVATE_HEADERS)) response.setHeader(name, value);
+}
+
+/** Streams for news: GET in a session (MCP 2025-11-25, transports), `subscriptions/listen` since 2026-07-28. */
+function onlyListens({ method }: IncomingMessage, body: unknown): boolean {
+  if (method === 'GET') return true;
+  return (body as { method?: unknown } | null | undefined)?.method === 'subscriptions/listen';
 }
 
 function headerOf<Key extends string>(

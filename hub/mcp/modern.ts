@@ -12,6 +12,7 @@ import { audienceKey, type ChangeNotices } from './changes.ts';
 import { capabilitiesOf, serves } from './capabilities.ts';
 import { dispatch, type DispatchParts } from './dispatch.ts';
 import type { GatewayView, Principal, Scope } from './gateway.ts';
+import { keepRecent } from './kept.ts';
 import { type WatchedResources, watchedResources } from './watched.ts';
 import { serveTasks, servesTasks, withTasks } from './tasks.ts';
 
@@ -37,6 +38,9 @@ export interface DoorParts extends DispatchParts {
   serverInfo: Implementation;
 }
 
+/** Kept ready for clients that have no request open now; users and scopes of tokens can be any number. */
+const MAX_IDLE_HANDLERS = 256;
+
 interface Handler {
   client: string;
   mcp: McpHttpHandler;
@@ -49,12 +53,9 @@ interface Handler {
  * its own at each door, so that its subscriptions hear of its own view and of no other's.
  */
 export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: number }): Door {
-  const handlers = new Map<string, Handler>();
+  const handlers = keepRecent<Handler>(MAX_IDLE_HANDLERS);
 
-  function handlerFor(principal: Principal, scope: Scope): Handler {
-    const key = audienceKey(principal, scope);
-    const known = handlers.get(key);
-    if (known !== undefined) return known;
+  function handlerOf(principal: Principal, scope: Scope): Handler {
     const watched = watchedResources(parts.gateway, principal, scope);
     const mcp = createMcpHandler(
       // The SDK has checked by now that this header says what the body says.
@@ -66,20 +67,20 @@ export function createModernDoor(parts: DoorParts & { subscriptionsPerClient: nu
         onerror: (error) => parts.log.debug({ err: error }, 'MCP request refused'),
       },
     );
-    const handler = { client: principal.client, mcp, serve: toNodeHandler(mcp), watched };
-    handlers.set(key, handler);
-    return handler;
+    return { client: principal.client, mcp, serve: toNodeHandler(mcp), watched };
   }
 
   async function closeWhere(fits: (handler: Handler) => boolean): Promise<void> {
-    const closing = [...handlers].filter(([, handler]) => fits(handler));
-    for (const [key] of closing) handlers.delete(key);
-    await Promise.all(closing.map(([, { mcp }]) => mcp.close()));
+    await Promise.all(handlers.drop(fits).map(({ mcp }) => mcp.close()));
   }
 
   return {
     async serve({ principal, scope, request, response, body }) {
-      const handler = handlerFor(principal, scope);
+      const { value: handler, release: leave } = handlers.take(audienceKey(principal, scope), () =>
+        handlerOf(principal, scope),
+      );
+      if (response.destroyed) return leave();
+      response.once('close', leave);
       const release = await handler.watched.hold(body);
       response.once('close', release);
       if (response.destroyed) return release();

@@ -27,14 +27,13 @@ export type ClientAccess = Pick<EndpointParts, 'gateway' | 'authenticate' | 'aut
 };
 
 /**
- * Who gets in and sees what: local clients by their tokens and, where authorization servers are configured,
- * whoever brings an access token of one, within its scopes.
+ * Who gets in and sees what where authorization servers are configured: local clients by their tokens, and whoever
+ * brings an access token of one of these, within its scopes.
  */
 export function clientAccess(
-  config: OAuthConfig | undefined,
+  config: OAuthConfig,
   { gateway, clients, installed, fetchJson, clock }: OAuthParts,
 ): ClientAccess {
-  if (config === undefined) return { gateway, authenticate: (token) => clients.authenticate(token) };
   const keys = new Map(
     config.issuers.map((issuer) => [issuer.url, issuerKeys({ fetchJson, clock }, issuer)]),
   );

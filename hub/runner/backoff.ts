@@ -41,6 +41,7 @@ export function createBackoff({
       return { ms, failures: row.failures };
     },
     failed(key) {
+      for (const other of rows.keys()) rowOf(other);
       rows.set(key, { failures: (rowOf(key)?.failures ?? 0) + 1, last: clock.now() });
     },
     worked: (key) => void rows.delete(key),

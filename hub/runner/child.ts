@@ -8,6 +8,8 @@ import { connect, type Connection, type ConnectParts } from './connect.ts';
 import { cancelled } from './peer.ts';
 import type { RunnableSkill, RunnerEvents, RunnerLimits, SkillRequest } from './runner.ts';
 import type { Session } from './session.ts';
+import type { Weight } from '../sandbox/sandbox.ts';
+import { weighing } from './weight.ts';
 
 /** Of the places where a surface differs, named in an error. */
 const MAX_DIFFERENCES = 20;
@@ -51,6 +53,8 @@ export interface ChildOrder {
   room: Promise<unknown>;
   /** Told once when the skill failed by itself: at the start, or with a call in flight. */
   failed: () => void;
+  /** Told of every call that did not fail. */
+  worked: () => void;
 }
 
 /** Failures by which a skill shows that something is wrong with it. */
@@ -66,7 +70,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, offered, serial, room, failed }: ChildOrder,
+  { skill, user, offered, serial, room, failed, worked }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -86,6 +90,8 @@ export function startChild(
   let checkAgain = false;
   /** Resources that somebody wants to hear of: it is not idle while there are any. */
   const watched = new Set<unknown>();
+  let weigh = (_weight: Weight): void => undefined;
+  const weight = weighing({ clock, inFlight: () => calls, weigh: (to) => weigh(to) });
   /** Where calls take turns: when the last one is done. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -109,6 +115,7 @@ export function startChild(
     );
     events.started({ skill: skill.name, version: skill.version, user, pid });
     if (state === 'starting') state = 'ready';
+    weigh = connection.weigh;
     whenIdle();
     open = connection;
     return connection;
@@ -177,10 +184,13 @@ export function startChild(
     stopTimer();
     try {
       const { session } = open ?? (await unlessAborted(ready, signal, skill.name));
+      weight.called();
       const send = () =>
         session.request({ method, params, signal, onProgress, client, timeoutMs: skill.timeoutMs });
       const result = await (serial ? inTurn(signal, send) : send());
       noteWatched(order);
+      weight.answered();
+      worked();
       return result;
     } catch (error) {
       const { code } = asAppError(error);

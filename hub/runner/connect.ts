@@ -3,7 +3,7 @@ import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, within } from '../clock.ts';
 import type { AskableCapabilities } from '../questions.ts';
-import type { SandboxDriver, SandboxedProcess, SandboxPlan } from '../sandbox/sandbox.ts';
+import type { SandboxDriver, SandboxedProcess, SandboxPlan, Weight } from '../sandbox/sandbox.ts';
 import { createPeer } from './peer.ts';
 import { openPipe } from './pipe.ts';
 import type { RunnerLimits } from './runner.ts';
@@ -23,6 +23,8 @@ export interface ConnectParts {
 export interface Connection {
   readonly pid: number;
   readonly session: Session;
+  /** What it counts where processors are short. */
+  weigh(weight: Weight): void;
   /** Why it ended, once no process of it is left. Never rejects. */
   readonly ended: Promise<AppError>;
   /** Closes its input and gives it the grace period to end by itself. */
@@ -98,7 +100,14 @@ export async function connect(
     });
     const session = await within(clock, timeoutMs, opening, late);
     link.opened(session);
-    return { pid: process.pid, session, ended: link.ended, end: link.end, kill: link.kill };
+    return {
+      pid: process.pid,
+      session,
+      weigh: process.weigh,
+      ended: link.ended,
+      end: link.end,
+      kill: link.kill,
+    };
   } catch (error) {
     await link.kill(asStartFailure(error, late));
     // A process that died by itself says more than the request that failed with it.
@@ -161,6 +170,7 @@ function openLink(
   const pipe = openPipe({
     process,
     skill,
+    clock,
     maxMessageBytes: limits.maxMessageBytes,
     message: (value) => peer.receive(value),
     broken,

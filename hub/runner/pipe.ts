@@ -1,6 +1,8 @@
 import { AppError } from '../../protocol/errors.ts';
 import { refuseDeepJson } from '../../protocol/json-depth.ts';
+import type { Clock } from '../clock.ts';
 import type { SandboxedProcess } from '../sandbox/sandbox.ts';
+import { paced } from './pace.ts';
 
 /** Nested objects and arrays in one message of a skill. */
 const MAX_DEPTH = 128;
@@ -19,18 +21,20 @@ export interface Pipe {
 
 /**
  * Reads and writes a skill's stdio within `maxMessageBytes`: that long may one line be, and so much may
- * wait unread in the other direction. What is not one JSON value a line ends the conversation: `broken`
- * is told once why, and nothing more is read.
+ * wait unread in the other direction; it is read no faster than leaves the hub to others. What is not one
+ * JSON value a line ends the conversation: `broken` is told once why, and nothing more is read.
  */
 export function openPipe({
   process,
   skill,
+  clock,
   maxMessageBytes,
   message,
   broken,
 }: {
   process: Pick<SandboxedProcess, 'stdin' | 'stdout'>;
   skill: string;
+  clock: Clock;
   maxMessageBytes: number;
   message: (value: unknown) => void;
   broken: (error: AppError) => void;
@@ -39,6 +43,7 @@ export function openPipe({
   let line: Buffer[] = [];
   let bytes = 0;
   let reading = true;
+  const pace = paced(stdout, clock);
 
   const giveUp = (error: AppError): void => {
     reading = false;
@@ -79,12 +84,15 @@ export function openPipe({
 
   stdout.on('data', (chunk: Buffer) => {
     let from = 0;
+    let lines = 0;
     while (reading) {
       const end = chunk.indexOf(NEWLINE, from);
-      if (!hold(chunk.subarray(from, end === -1 ? chunk.length : end)) || end === -1) return;
+      if (!hold(chunk.subarray(from, end === -1 ? chunk.length : end)) || end === -1) break;
       take();
+      lines += 1;
       from = end + 1;
     }
+    if (reading) pace(chunk.length, lines);
   });
   // A skill that is gone shows by its exit; a write that came too late says nothing new.
   stdin.on('error', () => undefined);

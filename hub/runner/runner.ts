@@ -97,7 +97,10 @@ export interface RunnerLimits {
   graceMs: number;
   /** For calls in flight at a child that gets no new ones. */
   drainMs: number;
-  /** Wait before a start after the second crash in a row; doubles with each further one. */
+  /**
+   * Wait before a start after the second crash in a row; doubles with each further one. The longest is short enough for
+   * a skill that works again to be there within two seconds.
+   */
   firstBackoffMs: number;
   maxBackoffMs: number;
   /** One message of a skill, in bytes. */
@@ -111,7 +114,7 @@ export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
   startTimeoutMs: 20_000,
   graceMs: 2_000,
   drainMs: 10_000,
-  firstBackoffMs: 1_000,
-  maxBackoffMs: 60_000,
+  firstBackoffMs: 500,
+  maxBackoffMs: 1_500,
   maxMessageBytes: 16 * 1024 * 1024,
 };

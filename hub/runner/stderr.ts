@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { type Logger, withoutSecrets } from '../../protocol/node/logger.ts';
 import type { Clock } from '../clock.ts';
 import { redaction } from '../secrets/redact.ts';
+import { paced } from './pace.ts';
 
 /** Kept for explaining a failure. */
 const TAIL_BYTES = 8 * 1024;
@@ -34,6 +35,7 @@ export function watchStderr({
 }): Stderr {
   const redacted = redaction(secrets, MIN_SECRET_CHARS) ?? ((text: string) => text);
   const clean = (text: string) => withoutControls(redacted(withoutSecrets(text)));
+  const pace = paced(stream, clock);
   let tail = Buffer.alloc(0);
   let unfinished = '';
   let windowEnds = 0;
@@ -56,6 +58,7 @@ export function watchStderr({
     const parts = (unfinished + chunk.toString()).split('\n');
     unfinished = (parts.pop() ?? '').slice(-LINE_CHARS);
     for (const line of parts) forward(line);
+    pace(chunk.length, parts.length);
   });
   stream.on('error', () => undefined);
 

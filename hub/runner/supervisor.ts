@@ -37,25 +37,27 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
     skill: RunnableSkill,
     user: string,
     { client, caller }: Pick<SkillRequest, 'client' | 'caller'>,
-  ): { key: string; child: Child } {
+  ): Child {
     const { offered, serial } = conversationOf(skill, client?.capabilities ?? {});
     const key = keyOf(skill, user, offered, serial ? caller : undefined);
     const running = current.get(key);
     if (running !== undefined && running.state() !== 'stopping') {
       if (running.skill.epoch === skill.epoch && running.skill.version === skill.version) {
-        return { key, child: running };
+        return running;
       }
       running.retire('what it may do, or its version, has changed');
-      backoff.worked(key);
     }
-    refuseWhileFailing(skill, key);
+    // Another version, or other grants, may be what mends it.
+    const row = canonicalJson([key, skill.version, skill.epoch]);
+    refuseWhileFailing(skill, row);
     const child = startChild(parts, {
       skill,
       user,
       offered,
       serial,
       room: makeRoom(),
-      failed: () => backoff.failed(key),
+      failed: () => backoff.failed(row),
+      worked: () => backoff.worked(row),
     });
     children.add(child);
     current.set(key, child);
@@ -64,7 +66,7 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
       replaced.delete(child);
       if (current.get(key) === child) current.delete(key);
     });
-    return { key, child };
+    return child;
   }
 
   function refuseWhileFailing(skill: RunnableSkill, key: string): void {
@@ -101,16 +103,14 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   ): Promise<Record<string, unknown>> {
     if (closed)
       throw new AppError('unavailable', { detail: 'The hub is stopping and starts nothing any more.' });
-    const { key, child } = childFor(skill, user, order);
+    const child = childFor(skill, user, order);
     if (child.calls() >= limits.maxConcurrentPerChild) {
       throw new AppError('skill-busy', {
         detail: `${skill.name} has ${limits.maxConcurrentPerChild} calls in flight for this user already.`,
         hint: 'Try again in a moment.',
       });
     }
-    const result = await child.request(order);
-    backoff.worked(key);
-    return result;
+    return child.request(order);
   }
 
   return {

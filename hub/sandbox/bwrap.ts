@@ -10,7 +10,7 @@ import {
   type Standing,
   standingFor,
 } from './accounts.ts';
-import { launch, SHARED_PROCESSES } from './launch.ts';
+import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
 import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
@@ -152,7 +152,9 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
     ...(lacking.includes('memory')
       ? ['Memory is bounded for each process of a skill, not for all of them together.']
       : []),
-    ...(lacking.includes('cpu') ? ['Processor time is not bounded.'] : []),
+    lacking.includes('cpu')
+      ? `Processor time is not bounded; where it is short, the hub comes before its skills (nice ${NICENESS}).`
+      : 'Where processor time is short, the hub comes before its skills, and a skill that answers before one that does not.',
     ...(lacking.includes('pids')
       ? [`All skills together may have ${SHARED_PROCESSES} processes; there is no bound for each.`]
       : []),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { identityOf, isAlive, type ProcessIdentity, signal } from './processes.ts';
-import type { Capability, SandboxPlan } from './sandbox.ts';
+import type { Capability, SandboxPlan, Weight } from './sandbox.ts';
 
 /** What control groups can hold here: a controller is `pids`, `memory` or `cpu`. */
 export type Controller = Extract<Capability, 'pids' | 'memory' | 'cpu'>;
@@ -20,6 +20,8 @@ export interface ControlGroups {
 export interface ControlGroup {
   /** The process and what it starts from now on. */
   add(pid: number): Promise<void>;
+  /** What it counts where processors are short; of no effect without the `cpu` controller. */
+  weigh(weight: Weight): Promise<void>;
   kill(): Promise<void>;
   /** Whether the kernel ended something in it for want of memory. */
   ranOutOfMemory(): Promise<boolean>;
@@ -36,6 +38,14 @@ export interface Hierarchy {
 }
 
 const CPU_PERIOD_US = 100_000;
+/**
+ * What a skill counts beside the hub where processors are short. The hub has the kernel's default, 1024 shares in version
+ * 1 and a weight of 100 in version 2; it works for everybody, and for moments only.
+ */
+const CPU_WEIGHTS = {
+  1: { file: 'cpu.shares', answering: '512', background: '32' },
+  2: { file: 'cpu.weight', answering: '50', background: '3' },
+} as const satisfies Record<1 | 2, Record<Weight | 'file', string>>;
 /** The two processes of bubblewrap that stand around each sandbox. */
 const OWN_PROCESSES = 2;
 const REMOVE_ATTEMPTS = 200;
@@ -152,7 +162,7 @@ export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIde
           const [, pid, startTime] = GROUP_NAME.exec(name) ?? [];
           if (pid === undefined || startTime === undefined) continue;
           if (await isAlive({ pid: Number(pid), startTime })) continue;
-          const stale = groupIn([{ folder: join(parent, name), version: 1 }]);
+          const stale = groupIn([{ folder: join(parent, name), version: 1, controllers: [] }]);
           await stale.kill();
           await stale.remove();
         }
@@ -163,8 +173,8 @@ export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIde
 
 type Setting = readonly [file: string, value: string];
 
-/** Files that only some kernels have (swap accounting) are marked with `?`. */
-function settingsOf(
+/** What is written into the files of a group. Files that only some kernels have (swap accounting) are marked with `?`. */
+export function settingsOf(
   version: 1 | 2,
   controllers: readonly Controller[],
   limits: SandboxPlan['limits'],
@@ -189,8 +199,12 @@ function settingsOf(
         ? [
             ['cpu.cfs_period_us', String(CPU_PERIOD_US)],
             ['cpu.cfs_quota_us', quota],
+            [CPU_WEIGHTS[1].file, CPU_WEIGHTS[1].answering],
           ]
-        : [['cpu.max', `${quota} ${CPU_PERIOD_US}`]],
+        : [
+            ['cpu.max', `${quota} ${CPU_PERIOD_US}`],
+            [CPU_WEIGHTS[2].file, CPU_WEIGHTS[2].answering],
+          ],
   };
   return controllers.flatMap((controller) => settings[controller]);
 }
@@ -202,7 +216,9 @@ async function set(folder: string, file: string, value: string): Promise<void> {
   await (optional ? writing.catch(() => undefined) : writing);
 }
 
-function groupIn(folders: readonly { folder: string; version: 1 | 2 }[]): ControlGroup {
+function groupIn(
+  folders: readonly { folder: string; version: 1 | 2; controllers: readonly Controller[] }[],
+): ControlGroup {
   const processes = async (): Promise<number[]> => {
     const lists = await Promise.all(
       folders.map(({ folder }) => readFile(join(folder, 'cgroup.procs'), 'utf8').catch(() => '')),
@@ -220,6 +236,12 @@ function groupIn(folders: readonly { folder: string; version: 1 | 2 }[]): Contro
     async add(pid) {
       // Each move waits for the kernel's readers; they wait together.
       await Promise.all(folders.map(({ folder }) => set(folder, 'cgroup.procs', String(pid))));
+    },
+    async weigh(weight) {
+      for (const { folder, version, controllers } of folders) {
+        const own = CPU_WEIGHTS[version];
+        if (controllers.includes('cpu')) await set(folder, own.file, own[weight]);
+      }
     },
     kill,
     async ranOutOfMemory() {

@@ -24,6 +24,8 @@ const NODE_HEAP_SHARE = 0.7;
 const MAX_OPEN_FILES = 1024;
 /** Where root has no control groups all skills share one account, and this many processes. */
 export const SHARED_PROCESSES = 1024;
+/** Of a skill without a group of its own: about an eighth of what the hub counts (sched(7)). */
+export const NICENESS = 10;
 /** Bubblewrap's own process inside, and the launcher that becomes the program. */
 const OWN_PROCESSES = 2;
 
@@ -95,6 +97,7 @@ export async function launch(
     descriptors: folders,
     covered: machine.covered,
     group,
+    niceness: machine.groups?.enforces.includes('cpu') === true ? 0 : NICENESS,
   });
 }
 

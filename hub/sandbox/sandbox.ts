@@ -60,6 +60,9 @@ export const CAPABILITIES = [
 ] as const;
 export type Capability = (typeof CAPABILITIES)[number];
 
+/** What a process counts where processors are short: one that answers, or one that lets its calls wait. */
+export type Weight = 'answering' | 'background';
+
 export interface SandboxedProcess {
   /** Process id on the host of the outermost process; killing its group ends the whole tree. */
   readonly pid: number;
@@ -68,6 +71,8 @@ export interface SandboxedProcess {
   readonly stderr: Readable;
   /** Settles once, when every process of the sandbox is gone. Never rejects. */
   readonly exited: Promise<SandboxExit>;
+  /** Weighs the whole tree from now on, where the driver can; `answering` at the start. */
+  weigh(weight: Weight): void;
   /** Ends the whole process tree; resolves when it is gone. Safe to call twice. */
   kill(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
-import { constants } from 'node:os';
+import { constants, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
@@ -27,6 +27,8 @@ export interface SpawnOrder {
   /** Descriptors that this process was itself started with, and that the child must not see. */
   covered: readonly number[];
   group: ControlGroup | undefined;
+  /** Its priority below the hub, from 0 (the same) to 19, where no group gives it a weight. */
+  niceness: number;
 }
 
 const OPTIONS = 3;
@@ -89,6 +91,7 @@ async function begin(order: SpawnOrder, child: ChildProcess): Promise<SandboxedP
     const { pid } = child;
     if (pid === undefined) return await failed;
     await order.group?.add(pid);
+    if (order.niceness > 0) setPriority(pid, order.niceness);
     pipeOf(child, OPTIONS).end(order.options.map((option) => `${option}\0`).join(''));
     order.contents.forEach((content, index) => pipeOf(child, FIRST_DESCRIPTOR + index).end(content));
     const firstPid = await Promise.race([status.firstPid, ended.then(() => undefined)]);
@@ -114,6 +117,7 @@ function supervised(
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new Error('the child has no pipes');
   let running = true;
+  let weighed: Promise<unknown> = Promise.resolve();
   const exited = (async (): Promise<SandboxExit> => {
     const outer = await ended;
     // The outermost process reports the program's end; the kernel then ends the others with the first one.
@@ -129,6 +133,10 @@ function supervised(
     stdout,
     stderr,
     exited,
+    weigh(weight) {
+      // One after the other, for the last word counts; a group that is gone has nothing left to weigh.
+      weighed = weighed.then(() => (running ? order.group?.weigh(weight) : undefined)).catch(() => undefined);
+    },
     async kill() {
       if (running) {
         await killExactly(first);

@@ -104,6 +104,10 @@ export interface Tasks {
   cancel(asking: Owner, id: string): Promise<void>;
   /** Stops and forgets every task of a client that was removed: its name may be given to another. */
   end(client: string): Promise<void>;
+  /** Before the hub stops: ends what waits for a client, which cannot come back in time, and what would begin to. */
+  askNoMore(): void;
+  /** Settles when every task that goes on now has ended. */
+  idle(): Promise<void>;
   /** Stops what goes on; its outcome is unknown from then on. */
   close(): Promise<void>;
 }
@@ -142,6 +146,7 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
   const store = sqliteTasks(db);
   const open = new Map<string, Open>();
   let closing = false;
+  let asksNoMore = false;
   let turn: Promise<unknown> = Promise.resolve();
 
   await store.removeExpired(clock.now());
@@ -321,7 +326,8 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
   }
 
   function put(entry: Open, questions: Questions): Promise<Answers> {
-    if (entry.abort.signal.aborted || hasEnded(entry.task)) return Promise.reject(stopped(entry.task));
+    if (asksNoMore || entry.abort.signal.aborted || hasEnded(entry.task))
+      return Promise.reject(stopped(entry.task));
     const { task, keys } = asking(entry.task, questions, clock.now());
     entry.task = task;
     if (keys.size === 0) return Promise.resolve({});
@@ -370,6 +376,13 @@ export async function openTasks({ db, audit, clock, newTaskId, log, ...given }: 
       const theirs = [...open.values()].filter(({ task }) => task.owner.client === client);
       await Promise.all(theirs.map(forget));
       await store.removeOf(client);
+    },
+    askNoMore() {
+      asksNoMore = true;
+      for (const { task, abort } of open.values()) if (task.state.status === 'input_required') abort.abort();
+    },
+    async idle() {
+      await Promise.all([...open.values()].map(({ settled }) => settled));
     },
     async close() {
       closing = true;

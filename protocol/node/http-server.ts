@@ -6,6 +6,7 @@ import express, { type Express, type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { AppError } from '../errors.ts';
 import type { Route } from '../route.ts';
+import { drainOf } from './drain.ts';
 import {
   DEFAULT_HTTP_LIMITS,
   isRaw,
@@ -47,6 +48,8 @@ export interface Call<Params, Query, Body, Caller> extends Exchange {
 /** Headers have 10 s to arrive, a whole request 5 minutes; an idle connection is kept 5 s. */
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 300_000;
+/** For a server that is stopping: about as long as one takes to be there again. */
+const RETRY_AFTER_SECONDS = 5;
 /** How much of an unknown path is repeated in the answer. */
 const SHOWN_PATH_CHARS = 200;
 
@@ -70,10 +73,20 @@ export function createApp({ log, names = LOOPBACK_NAMES }: { log: Logger; names?
       'Cache-Control': 'no-store',
     });
     logWhenDone(log, request, response);
+    if (app.locals['stopping'] === true) throw stopping('The server');
     refuseForeign(request, names);
     next();
   });
   return app;
+}
+
+/** What a server answers from when it is told to stop: whoever asks again soon meets the next one. */
+export function stopping(who: string): AppError {
+  return new AppError('unavailable', {
+    detail: `${who} is stopping and takes nothing new.`,
+    hint: 'Try again in a moment.',
+    data: { retryAfterSeconds: RETRY_AFTER_SECONDS },
+  });
 }
 
 function logWhenDone(log: Logger, request: Request, response: Response): void {
@@ -212,8 +225,10 @@ function signalOf(response: Response): AbortSignal {
 export interface Listening {
   /** `http://127.0.0.1:4751`, or `unix:<path>`; no trailing slash. */
   url: string;
-  /** Stops accepting, lets running requests finish for `graceMs` (3 s), then cuts the connections that
-   * are left and waits for the handlers behind them, whose `signal` has aborted. */
+  /** Stops accepting and answers `unavailable` to what still comes; settles once all running requests are answered. */
+  drain(): Promise<void>;
+  /** Drains for `graceMs` (3 s) at most, then cuts the connections that are left and waits for the handlers behind
+   * them, whose `signal` has aborted. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -243,10 +258,22 @@ export async function listen(app: Express, at: ListenAt, front: Front = () => fa
       if (!front(request, response)) app(request, response);
     },
   );
+  const drainConnections = drainOf(server);
+  const drain = (): Promise<void> => {
+    app.locals['stopping'] = true;
+    return drainConnections();
+  };
   await bind(server, at);
   return {
     url: urlOf(server, at),
-    close: (graceMs = CLOSE_GRACE_MS) => close(server, runningIn(app), graceMs),
+    drain,
+    async close(graceMs = CLOSE_GRACE_MS) {
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      await drain();
+      clearTimeout(timer);
+      // Their connections are gone; what they clean up or commit must be done before the caller goes on.
+      await Promise.allSettled(runningIn(app));
+    },
   };
 }
 
@@ -286,15 +313,4 @@ function urlOf(server: Server, at: ListenAt): string {
   if ('socketPath' in at) return `unix:${at.socketPath}`;
   const { port } = server.address() as AddressInfo;
   return `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${port}`;
-}
-
-async function close(server: Server, running: ReadonlySet<Promise<void>>, graceMs: number): Promise<void> {
-  if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-  await closed;
-  clearTimeout(timer);
-  // Their connections are gone; what they clean up or commit must be done before the caller goes on.
-  await Promise.allSettled(running);
 }

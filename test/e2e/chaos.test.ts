@@ -2,12 +2,12 @@ import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { childrenOf, residentKb } from '../bench/processes.ts';
-import { type BenchClient, legacyClient, modernClient } from '../bench/mcp.ts';
-import { openWire } from '../bench/wire.ts';
-import { type Berth, berth, newHome, removeHome, startBerth } from '../support/berth.ts';
+import { residentKb } from '../bench/processes.ts';
+import { type BenchClient, legacyClient } from '../bench/mcp.ts';
 import { appears } from '../support/appears.ts';
-import { CHAOS, chaosFolder, type ChaosSkill, endOf } from '../support/chaos-skills.ts';
+import { berth } from '../support/berth.ts';
+import { allGone, type ChaosHome, chaosHome, end, until } from '../support/chaos-home.ts';
+import { CHAOS, type ChaosSkill } from '../support/chaos-skills.ts';
 import { verifies } from '../support/verifies.ts';
 
 const CLIENTS = 64;
@@ -25,68 +25,23 @@ const FAILURES_OF_A_SKILL = [
   'skill-busy',
 ];
 
-let up: Berth;
-let token: string;
-let workspace: string;
-let open: BenchClient[];
-let sources: string;
+let home: ChaosHome;
 
 beforeEach(async () => {
-  open = [];
-  workspace = await newHome();
-  sources = await newHome();
-  up = await startBerth(await newHome());
-  token = (await up.ok('clients', 'add', 'crowd'))['token'];
+  home = await chaosHome();
 });
-
-afterEach(async () => {
-  for (const client of open) client.close();
-  await up.kill();
-  await removeHome(up.home);
-  await removeHome(workspace);
-  await removeHome(sources);
-});
-
-async function install(skill: Pick<ChaosSkill, 'name' | 'args'>, timeoutMs?: number): Promise<void> {
-  const folder = await chaosFolder(sources, skill, {
-    workspace: true,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  });
-  await up.ok('publish', folder);
-  await up.ok('install', `local.chaos/${skill.name}`, '--yes', '--workspace', workspace, '--allow-tool', '*');
-}
-
-/** Clients of both eras, in turns. */
-async function clients(count: number): Promise<BenchClient[]> {
-  for (let n = 0; n < count; n += 1)
-    open.push(await (n % 2 === 0 ? legacyClient : modernClient)(up.urls.mcp, token));
-  return open.slice(-count);
-}
-
-/** One call, answered with how it ended. */
-async function end(client: BenchClient, skill: string, tool: string, args = {}): Promise<string> {
-  return endOf(await client.prepare('tools/call', { name: `${skill}__${tool}`, arguments: args })());
-}
-
-/** Settles once it holds; a deadline of the test ends what never does. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve));
-}
-
-function alive(): number[] {
-  return childrenOf(up.process.pid ?? 0);
-}
+afterEach(() => home.remove());
 
 describe('skills that misbehave', () => {
   it(
     'alone and all at once take neither the hub down nor a call of another skill with them',
     { ...verifies('hub.neighbours'), ...LONG },
     async () => {
-      await install({ name: 'good' });
-      for (const skill of CHAOS) await install(skill);
-      const crowd = await clients(CLIENTS);
+      await home.install({ name: 'good' });
+      for (const skill of CHAOS) await home.install(skill);
+      const crowd = await home.clients(CLIENTS);
       const [first] = crowd as [BenchClient];
-      const culprits = await clients(CHAOS.length * 2);
+      const culprits = await home.clients(CHAOS.length * 2);
       const good = (callers: readonly BenchClient[], times: number) =>
         Promise.all(
           callers.map(async (client) => {
@@ -108,7 +63,7 @@ describe('skills that misbehave', () => {
       };
 
       await good(crowd, 5);
-      const before = residentKb(up.process.pid ?? 0);
+      const before = residentKb(home.up.process.pid ?? 0);
       for (const [n, skill] of CHAOS.entries()) {
         const [ends, answered] = await Promise.all([
           bad(skill, culprits.slice(n * 2, n * 2 + 2), 2),
@@ -123,31 +78,31 @@ describe('skills that misbehave', () => {
         ...CHAOS.map((skill, n) => bad(skill, culprits.slice(n * 2, n * 2 + 2), 4)),
       ]);
       expect(answered).toEqual(onlyOk(crowd));
-      expect(residentKb(up.process.pid ?? 0)).toBeLessThan(before + MOST_GROWTH_KB);
+      expect(residentKb(home.up.process.pid ?? 0)).toBeLessThan(before + MOST_GROWTH_KB);
 
       // Each is there again once it is left alone for as long as it has to be; a deaf one never answers.
       for (const skill of CHAOS.filter(({ name }) => name !== 'never-reading'))
         await until(async () => (await end(first, skill.name, 'ok')) === 'ok');
-      expect((await up.run('audit', 'verify')).code).toBe(0);
-      const below = alive();
-      expect(await up.stop()).toBe(0);
-      await until(() => !below.some((pid) => readdirSync('/proc').includes(String(pid))));
+      expect((await home.up.run('audit', 'verify')).code).toBe(0);
+      const below = home.alive();
+      expect(await home.up.stop()).toBe(0);
+      await until(() => allGone(below));
     },
   );
 
   it('are never waited for by a client that connects', verifies('hub.connects-at-once'), async () => {
-    const file = join(workspace, 'silent');
-    await install({ name: 'silent', args: ['silent-while', '/workspace/silent'] });
+    const file = join(home.workspace, 'silent');
+    await home.install({ name: 'silent', args: ['silent-while', '/workspace/silent'] });
     await writeFile(file, '');
-    const [caller] = (await clients(1)) as [BenchClient];
+    const [caller] = (await home.clients(1)) as [BenchClient];
     let answered = false;
     const call = expect(end(caller, 'silent', 'ok').finally(() => (answered = true))).rejects.toThrow();
     await appears(`${file}.seen`);
-    for (const client of await clients(4))
-      expect(await client.prepare('tools/list', {})()).toContain('silent__ok');
+    const others = await home.clients(4);
+    for (const client of others) expect(await client.prepare('tools/list', {})()).toContain('silent__ok');
     expect(answered).toBe(false);
-    for (const client of open) client.close();
-    await up.kill();
+    for (const client of [caller, ...others]) client.close();
+    await home.up.kill();
     await call;
   });
 
@@ -156,8 +111,8 @@ describe('skills that misbehave', () => {
     verifies('hub.busy'),
     async () => {
       // Long enough for all of them to arrive while the first still wait.
-      await install({ name: 'hung' }, 8_000);
-      const crowd = await clients(100);
+      await home.install({ name: 'hung' }, 8_000);
+      const crowd = await home.clients(100);
       const ends = await Promise.all(crowd.map((client) => end(client, 'hung', 'hang')));
       const count = (code: string) => ends.filter((one) => one === code).length;
       expect({ busy: count('skill-busy'), late: count('skill-timeout') }).toEqual({ busy: 36, late: 64 });
@@ -170,10 +125,10 @@ describe('a hub', () => {
     'has as many processes and open files after 1,000 sessions as before',
     { ...verifies('hub.sessions-flat'), ...LONG },
     async () => {
-      await install({ name: 'good' });
-      const files = () => readdirSync(`/proc/${up.process.pid}/fd`).length;
+      await home.install({ name: 'good' });
+      const files = () => readdirSync(`/proc/${home.up.process.pid}/fd`).length;
       const cycle = async () => {
-        const client = await legacyClient(up.urls.mcp, token);
+        const client = await legacyClient(home.up.urls.mcp, home.token);
         expect(await end(client, 'good', 'ok')).toBe('ok');
         client.close();
       };
@@ -189,35 +144,10 @@ describe('a hub', () => {
         );
       };
       await cycles(50);
-      const before = { processes: alive().length, files: files() };
+      const before = { processes: home.alive().length, files: files() };
       await cycles(1_000);
       await until(() => files() <= before.files + 16);
-      expect(alive().length).toBe(before.processes);
-    },
-  );
-
-  it(
-    'that is told to stop finishes the calls in flight and leaves no process',
-    verifies('hub.drain'),
-    async () => {
-      await install({ name: 'patient' }, 30_000);
-      const crowd = await clients(8);
-      const path = '/workspace/go';
-      const ends = crowd.map((client) => end(client, 'patient', 'until', { path }));
-      await until(() => readdirSync(workspace).length === crowd.length);
-      const below = alive();
-      const gone = up.stop();
-      await until(() =>
-        openWire(up.urls.mcp).then(
-          (wire) => (wire.close(), false),
-          () => true,
-        ),
-      );
-      await writeFile(join(workspace, 'go'), '');
-      expect(await Promise.all(ends)).toEqual(crowd.map(() => 'ok'));
-      expect(await gone).toBe(0);
-      await until(() => !below.some((pid) => readdirSync('/proc').includes(String(pid))));
-      expect((await berth(up.home, ['audit', 'verify', '--json'])).code).toBe(0);
+      expect(home.alive().length).toBe(before.processes);
     },
   );
 
@@ -225,8 +155,8 @@ describe('a hub', () => {
     'that is killed under 64 busy clients leaves no process and an audit log that verifies',
     verifies('hub.killed-busy'),
     async () => {
-      await install({ name: 'good' });
-      const crowd = await clients(CLIENTS);
+      await home.install({ name: 'good' });
+      const crowd = await home.clients(CLIENTS);
       let calls = 0;
       const busy = crowd.map(async (client) => {
         for (;;) {
@@ -236,18 +166,18 @@ describe('a hub', () => {
       });
       const ended = Promise.allSettled(busy);
       await until(() => calls > 1_000);
-      const below = alive();
+      const below = home.alive();
       expect(below.length).toBeGreaterThan(0);
-      await up.kill();
-      await until(() => !below.some((pid) => readdirSync('/proc').includes(String(pid))));
+      await home.up.kill();
+      await until(() => allGone(below));
       for (const one of await ended)
         expect(one).toMatchObject({ status: 'rejected', reason: { name: 'Error' } });
-      expect((await berth(up.home, ['audit', 'verify', '--json'])).code).toBe(0);
+      expect((await berth(home.up.home, ['audit', 'verify', '--json'])).code).toBe(0);
 
-      up = await startBerth(up.home);
-      const [again] = (await clients(1)) as [BenchClient];
+      await home.restart();
+      const [again] = (await home.clients(1)) as [BenchClient];
       expect(await end(again, 'good', 'ok')).toBe('ok');
-      expect((await up.run('audit', 'verify')).code).toBe(0);
+      expect((await home.up.run('audit', 'verify')).code).toBe(0);
     },
   );
 });

@@ -50,6 +50,7 @@ export async function chaosFolder(
       runtime: { kind: 'node', entry: 'server/index.mjs', args, protocol: '2025-11-25' },
       permissions: {
         ...(workspace ? { filesystem: [grant] } : {}),
+        mcp: { elicitation: true },
         resources: { timeoutMs, memoryMb: 64, pids: 32 },
       },
     }),

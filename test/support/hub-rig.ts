@@ -63,6 +63,8 @@ export async function hubRig({
     registry: registryUrl === undefined ? registry.url : await registryUrl(registry.url),
     path: PATH,
     logLevel: 'silent',
+    // What a test has left hanging is nothing to wait for.
+    drainMs: 0,
     ...settings,
   });
   let hub = await startHub(config, {

@@ -49,6 +49,7 @@ function asProcess(child: ChildProcess): SandboxedProcess {
     stdout,
     stderr,
     exited,
+    weigh: () => undefined,
     async kill() {
       try {
         process.kill(-pid, 'SIGKILL');

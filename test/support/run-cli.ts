@@ -36,6 +36,7 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
     stdout,
     stderr,
     signal: new AbortController().signal,
+    hasten: new AbortController().signal,
   });
   stdout.end();
   stderr.end();
@@ -92,6 +93,7 @@ export async function upHere(home: string): Promise<UpHere> {
     stdout,
     stderr,
     signal: stopping.signal,
+    hasten: new AbortController().signal,
   });
   await Promise.race([ready, ended]);
   const first = JSON.parse(written.split('\n')[0] ?? '') as UpHere & { error?: unknown };

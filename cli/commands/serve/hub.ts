@@ -29,8 +29,10 @@ export const serveHub = command({
     );
     if (!context.json) context.stderr.write(`Skills come from ${hub.registry}. Ctrl-C stops the hub.\n`);
     if (!context.signal.aborted) await once(context.signal, 'abort');
+    if (!context.json)
+      context.stderr.write('Stopping: calls in flight may finish. Ctrl-C again breaks them off.\n');
     await forget();
-    await hub.stop();
+    await hub.stop(context.hasten);
     return undefined;
   },
 });

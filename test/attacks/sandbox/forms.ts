@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
+import { onTestFinished } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
@@ -147,14 +148,29 @@ function hubHere({ stateDir, home }: { stateDir: string; home: string }): Hub {
 }
 
 /** A hub in a process of its own that can be spoken to and killed. */
-export interface SeparateHub extends Hub {
+interface SeparateHub extends Hub {
   child: ChildProcess;
   /** Starts a plan, waits until it has said something, and leaves it running. */
   start(plan: SandboxPlan): Promise<{ pid: number; said: string }>;
 }
 
+/** A hub in a process of its own that has the form, until the test is over. `base` is a folder that anybody may enter. */
+export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
+  const asNobody = form.name === 'an ordinary user' && process.getuid?.() === 0;
+  const folder = await mkdtemp(join(base, 'hub-'));
+  await chmod(folder, 0o755);
+  const hub = await hubOfItsOwn({
+    base: folder,
+    stateDir: join(form.home, 'sandbox'),
+    home: form.home,
+    ...(asNobody ? { account: form.owner } : {}),
+  });
+  onTestFinished(() => hub.close());
+  return hub;
+}
+
 /** Runs `ordinary-hub.ts`, as another account where one is named. */
-export async function hubOfItsOwn(options: {
+async function hubOfItsOwn(options: {
   base: string;
   stateDir: string;
   home: string;

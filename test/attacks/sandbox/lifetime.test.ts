@@ -1,10 +1,10 @@
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { verifies } from '../../support/verifies.ts';
-import { type Form, FORM_NAMES, hubOfItsOwn, openForm, type SeparateHub } from './forms.ts';
+import { type Form, FORM_NAMES, hubLike, openForm } from './forms.ts';
 
 /** The bound that a hub's death has to end everything. */
 const GONE_WITHIN_MS = 2000;
@@ -40,19 +40,7 @@ describe.each(FORM_NAMES)('the end of a skill, the hub being %s', (name) => {
     await rm(base, { recursive: true, force: true });
   });
 
-  async function openHub(): Promise<SeparateHub> {
-    const asNobody = name === 'an ordinary user' && process.getuid?.() === 0;
-    const folder = await mkdtemp(join(base, 'hub-'));
-    await chmod(folder, 0o755);
-    const hub = await hubOfItsOwn({
-      base: folder,
-      stateDir: join(form.home, 'sandbox'),
-      home: form.home,
-      ...(asNobody ? { account: form.owner } : {}),
-    });
-    onTestFinished(() => hub.close());
-    return hub;
-  }
+  const openHub = () => hubLike(form, base);
 
   const family = (token: string, ...more: string[]): Promise<SandboxPlan> =>
     form.plan(

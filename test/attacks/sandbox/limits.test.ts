@@ -1,7 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { verifies } from '../../support/verifies.ts';
 import { type Answer, type Attack, attackProgram } from './attack-program.ts';
-import { type Form, FORM_NAMES, openForm } from './forms.ts';
+import { weightOf } from '../../support/weight-of.ts';
+import { type Form, FORM_NAMES, hubLike, openForm } from './forms.ts';
 import { reservedMb } from '../../../hub/sandbox/launch.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -120,6 +124,41 @@ describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
     }, {});
     expect(answer).toEqual({ got: { code: 'EMFILE', bounded: true } });
   });
+
+  it(
+    'counts less than the hub where processors are short, and cannot change that',
+    verifies('sandbox.weight'),
+    async () => {
+      const attack = attackProgram(
+        {
+          attack: ({ os, fs }) => {
+            const before = os.getPriority();
+            try {
+              os.setPriority(0, before - 1);
+            } catch (error) {
+              fs.writeSync(1, `nice ${before} ${(error as { info: { code: string } }).info.code}`);
+            }
+            // It stays, and spins.
+            for (;;);
+          },
+        },
+        {},
+      );
+      const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
+      onTestFinished(() => rm(base, { recursive: true, force: true }));
+      await chmod(base, 0o755);
+      const hub = await hubLike(form, base);
+      const { pid, said } = await hub.start(await form.plan({ 'attack.mjs': attack }));
+      const [, nice] = /^nice (\d+) (?:EACCES|EPERM)/.exec(said) ?? [];
+      expect(said).toMatch(/^nice \d+ (?:EACCES|EPERM)/);
+      const [skills, hubs] = [await weightOf(pid), await weightOf(hub.pid)];
+      // Either its group counts half, or it has a priority that comes to less.
+      expect([skills / hubs, Number(nice)]).toEqual(skills === hubs ? [1, 10] : [0.5, 0]);
+      const { enforces, notes } = await form.report();
+      expect(enforces.includes('cpu')).toBe(skills !== hubs);
+      expect(notes.join(' ')).toContain('the hub comes before its skills');
+    },
+  );
 
   it('leaves no core file behind and cannot ask for one', verifies('sandbox.limits'), async () => {
     const { answer } = await attempt(({ fs }) => fs.readFileSync('/proc/self/limits', 'utf8'), {});

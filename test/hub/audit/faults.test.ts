@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openAuditLog } from '../../../hub/audit/audit-log.ts';
 import { verifyStoredAudit } from '../../../hub/audit/stored-audit.ts';
@@ -61,6 +62,29 @@ describe('the audit log', () => {
       expect([first?.status, bad?.status, last?.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
       await audit.append(added('c'));
       expect(await verifyStoredAudit(db, [key.record], audit.head)).toMatchObject({ records: 3 });
+    },
+  );
+
+  it(
+    'goes on when its head cannot be signed, and signs it with a later record',
+    verifies('audit.signed-heads'),
+    async () => {
+      const { db, audit } = await rig();
+      const heads = async () =>
+        (await db.selectFrom('audit_head').select('seq').execute()).map(({ seq }) => seq);
+      await sql`create trigger no_head before insert on audit_head begin select raise(abort, 'no head'); end`.execute(
+        db,
+      );
+      // More than one head covers, one after the other; a failure that nobody takes would end the process, and this test.
+      for (let at = 0; at < 300; at += 1) await audit.append(added(String(at)));
+      await audit.note(added('noted'));
+      expect(await heads()).toEqual([]);
+      await sql`drop trigger no_head`.execute(db);
+      await audit.append(added('last'));
+      // The head is signed behind the record; the next one waits for it.
+      await audit.append(added('behind it'));
+      expect(await heads()).toEqual([302]);
+      expect(await verifyStoredAudit(db, [key.record], audit.head)).toMatchObject({ records: 303 });
     },
   );
 

@@ -6,11 +6,10 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { capture } from '../../support/fixture-skills.ts';
-import { manualClock } from '../../support/manual-clock.ts';
 import { newClient, oldClient } from '../../support/mcp-clients.ts';
 import { verifies } from '../../support/verifies.ts';
 import { textOf } from '../runner/rig.ts';
-import { type EndpointRig, endpointRig, exchange, modernRequest, type Surfaces } from './rig.ts';
+import { askingCall, type EndpointRig, endpointRig, type Surfaces } from './rig.ts';
 
 let surfaces: Surfaces;
 const fixtures = { modern: 'modern-asks', legacy: 'legacy-asks' } as const;
@@ -173,57 +172,12 @@ describe.each(PAIRS)('a %s client and a %s skill', (_era, skill, connect) => {
 });
 
 describe('a requestState', () => {
-  const META = {
-    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-    'io.modelcontextprotocol/clientCapabilities': CAPABILITIES,
-  };
-  async function post(
-    rig: EndpointRig,
-    params: Record<string, unknown>,
-    headers: Record<string, string> = {},
-  ): Promise<Record<string, any>> {
-    const { headers: own, body } = modernRequest('tools/call', params);
-    const request = { ...body, params: { ...params, _meta: META } };
-    const answer = await exchange(rig, { headers: { ...own, ...headers }, body: request });
-    return answer.json();
-  }
   const WHOM = { name: 'legacy__whom', arguments: { tag: 'x' } };
-  const inputResponses = (key: string) => ({ [key]: { action: 'accept', content: { name: 'eve' } } });
-
-  it('goes on with its own call, once', verifies('mcp.asks-bound'), async () => {
-    const rig = await endpointRig(surfaces, { fixtures });
-    const { result } = await post(rig, WHOM);
-    expect(result).toMatchObject({ resultType: 'input_required' });
-    const [key = ''] = Object.keys(result.inputRequests);
-    const again = { ...WHOM, inputResponses: inputResponses(key), requestState: result.requestState };
-    expect(textOf((await post(rig, again))['result'])).toBe('accept eve asked x');
-    expect(await post(rig, again)).toMatchObject({ error: { code: -32_602 } });
-  });
-
-  it(
-    'of another principal, request, or altered is refused and the call waits on',
-    verifies('mcp.asks-bound'),
-    async () => {
-      const rig = await endpointRig(surfaces, { fixtures });
-      const { result } = await post(rig, WHOM);
-      const [key = ''] = Object.keys(result.inputRequests);
-      const { requestState } = result as { requestState: string };
-      const answered = { inputResponses: inputResponses(key), requestState };
-      const altered = `${requestState.slice(0, -2)}${requestState.endsWith('AA') ? 'BB' : 'AA'}`;
-      const foreign = { authorization: 'Bearer token-of-bob' };
-      const refused = { error: { code: -32_602 } };
-      expect(await post(rig, { ...WHOM, ...answered }, foreign)).toMatchObject(refused);
-      expect(await post(rig, { ...WHOM, ...answered, arguments: { tag: 'y' } })).toMatchObject(refused);
-      expect(await post(rig, { ...WHOM, ...answered, name: 'modern__whom' })).toMatchObject(refused);
-      expect(await post(rig, { ...WHOM, ...answered, requestState: altered })).toMatchObject(refused);
-      expect(textOf((await post(rig, { ...WHOM, ...answered }))['result'])).toBe('accept eve asked x');
-    },
-  );
 
   it('without the answers is answered with the question again', verifies('mcp.asks-bound'), async () => {
     const rig = await endpointRig(surfaces, { fixtures });
-    const { result } = await post(rig, WHOM);
-    const { result: again } = await post(rig, {
+    const { result } = await askingCall(rig, WHOM);
+    const { result: again } = await askingCall(rig, {
       ...WHOM,
       requestState: result.requestState,
       inputResponses: {},
@@ -236,21 +190,11 @@ describe('a requestState', () => {
     const rig = await endpointRig(surfaces, { fixtures });
     const who = { action: 'accept', content: { name: 'eve' } };
     const early = { name: 'modern__whom', arguments: { tag: 'x' }, inputResponses: { who, why: who } };
-    expect(textOf((await post(rig, early))['result'])).toBe('accept eve asked x');
+    expect(textOf((await askingCall(rig, early))['result'])).toBe('accept eve asked x');
     const wrong = { ...early, inputResponses: { who: { action: 'perhaps' }, why: who } };
-    expect((await post(rig, wrong))['result']).toMatchObject({
+    expect((await askingCall(rig, wrong))['result']).toMatchObject({
       resultType: 'input_required',
       inputRequests: { who: { method: 'elicitation/create' } },
     });
-  });
-
-  it('expires with the call that waits for it', verifies('mcp.asks-bound'), async () => {
-    const clock = manualClock();
-    const rig = await endpointRig(surfaces, { fixtures, clock });
-    const { result } = await post(rig, WHOM);
-    const [key = ''] = Object.keys(result.inputRequests);
-    clock.advance(11 * 60_000);
-    const late = { ...WHOM, inputResponses: inputResponses(key), requestState: result.requestState };
-    expect(await post(rig, late)).toMatchObject({ error: { code: -32_602 } });
   });
 });

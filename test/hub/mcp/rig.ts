@@ -374,6 +374,20 @@ export function modernRequest(method: string, params: Record<string, unknown> = 
   };
 }
 
+/** One round of a `tools/call` of a 2026-07-28 client that can be asked anything. */
+export async function askingCall(
+  rig: Pick<EndpointRig, 'port'>,
+  params: Record<string, unknown>,
+  headers: Record<string, string> = {},
+): Promise<Record<string, any>> {
+  const { headers: own, body } = modernRequest('tools/call', params);
+  const { _meta: envelope } = body.params;
+  const capabilities = { elicitation: { form: {} }, sampling: {}, roots: {} };
+  const meta = { ...envelope, 'io.modelcontextprotocol/clientCapabilities': capabilities };
+  const request = { ...body, params: { ...params, _meta: meta } };
+  return (await exchange(rig, { headers: { ...own, ...headers }, body: request })).json();
+}
+
 /** An open event stream; `next` waits for one JSON-RPC message, `undefined` is its end. */
 export async function eventStream(
   { port }: Pick<EndpointRig, 'port'>,

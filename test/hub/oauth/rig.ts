@@ -4,7 +4,7 @@ import { systemClock } from '../../../hub/clock.ts';
 import { mcpFirst, mountHub } from '../../../hub/http.ts';
 import type { InstalledSkill } from '../../../hub/installed.ts';
 import { createMcpEndpoint } from '../../../hub/mcp/endpoint.ts';
-import { clientAccess } from '../../../hub/oauth/client-access.ts';
+import { type ClientAccess, clientAccess } from '../../../hub/oauth/client-access.ts';
 import { oauthSchema } from '../../../hub/oauth/config.ts';
 import { fetchJson } from '../../../hub/oauth/fetch-json.ts';
 import { AppError } from '../../../protocol/errors.ts';
@@ -28,18 +28,24 @@ export async function accessRig({
 }) {
   const { log } = logLines();
   const path = await callPath({ skills });
-  const access = clientAccess(oauth === undefined ? undefined : oauthSchema.parse(oauth), {
-    gateway: path.gateway,
-    installed: path.installed,
-    clients: {
-      authenticate(token) {
-        if (token === LOCAL_TOKEN) return { user: 'owner', client: 'local' };
-        throw new AppError('not-signed-in', { detail: 'This token is not known to the hub.' });
-      },
+  const clients = {
+    authenticate(token: string) {
+      if (token === LOCAL_TOKEN) return { user: 'owner', client: 'local' };
+      throw new AppError('not-signed-in', { detail: 'This token is not known to the hub.' });
     },
-    fetchJson,
-    clock: systemClock,
-  });
+  };
+  const { gateway, installed } = path;
+  // As in hub/main.ts, where such a hub does not even load what checks these tokens.
+  const access: ClientAccess =
+    oauth === undefined
+      ? { gateway, ...clients }
+      : clientAccess(oauthSchema.parse(oauth), {
+          gateway,
+          installed,
+          clients,
+          fetchJson,
+          clock: systemClock,
+        });
   let ownHosts: string[] = [];
   const endpoint = createMcpEndpoint({
     ...access,

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { controlGroups, hierarchiesOf } from '../../../hub/sandbox/cgroup.ts';
+import { controlGroups, hierarchiesOf, settingsOf } from '../../../hub/sandbox/cgroup.ts';
 import { identityOf } from '../../../hub/sandbox/processes.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
@@ -30,6 +30,26 @@ describe('finding control groups', () => {
     ]);
     expect(hierarchiesOf(mounts, '0::/\n')).toMatchObject([{ version: 2, parent: '/sys/fs/cgroup' }]);
   });
+});
+
+describe('what a group is held to', () => {
+  const limits = { memoryMb: 64, cpus: 0.5, pids: 8, diskMb: 1 };
+
+  it(
+    'is its share of the processors and its weight beside the hub, in both versions',
+    verifies('sandbox.weight'),
+    () => {
+      expect(settingsOf(1, ['cpu'], limits)).toEqual([
+        ['cpu.cfs_period_us', '100000'],
+        ['cpu.cfs_quota_us', '50000'],
+        ['cpu.shares', '512'],
+      ]);
+      expect(settingsOf(2, ['cpu'], limits)).toEqual([
+        ['cpu.max', '50000 100000'],
+        ['cpu.weight', '50'],
+      ]);
+    },
+  );
 });
 
 describe('control groups of version 2', () => {

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
-import { request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { z } from 'zod';
@@ -45,6 +46,14 @@ const sink = route({
   reply: z.object({ bytes: z.int() }),
 });
 const refusing = route({ ...sink, path: '/refusing' });
+const large = route({
+  method: 'GET',
+  path: '/large',
+  summary: 'Many bytes',
+  access: 'open',
+  reply: RAW_BYTES,
+});
+const LARGE_BYTES = 64 * 1024 * 1024;
 const hanging = route({
   method: 'GET',
   path: '/hanging',
@@ -83,6 +92,7 @@ async function start(at: Parameters<typeof listen>[1] = { host: '127.0.0.1', por
     throw new Error('the password is hunter2');
   });
   mount(app, bytes, {}, ({ response }) => void response.send(Buffer.alloc(1_000, 7)));
+  mount(app, large, {}, ({ response }) => void response.send(Buffer.alloc(LARGE_BYTES, 7)));
   mount(app, sink, {}, async ({ request: incoming }) => {
     let count = 0;
     for await (const chunk of incoming) count += (chunk as Buffer).length;
@@ -346,6 +356,57 @@ describe('a server that is not as expected', () => {
     await ended;
     expect(await call).toMatchObject({ code: 'unavailable' });
   });
+
+  it('sends an answer to its last byte when it stops', verifies('hub.drain'), async () => {
+    const { url, drain } = await start();
+    const reply = await new Promise<IncomingMessage>((resolve, reject) =>
+      request(new URL('/large', url), { agent: false }, resolve).on('error', reject).end(),
+    );
+    // None of the body was read: most of it is still with the server.
+    const drained = drain();
+    let bytes = 0;
+    for await (const chunk of reply) bytes += (chunk as Buffer).length;
+    await drained;
+    expect(bytes).toBe(LARGE_BYTES);
+  });
+
+  it(
+    'says on a kept connection that it is stopping, while it answers another',
+    verifies('hub.drain'),
+    async () => {
+      const { url, drain } = await start();
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      onTestFinished(() => agent.destroy());
+      const get = (through: Agent | false) =>
+        new Promise<IncomingMessage>((resolve, reject) => {
+          request(new URL('/bytes', url), { agent: through }, (reply) =>
+            reply.resume().once('end', () => resolve(reply)),
+          )
+            .once('error', reject)
+            .end();
+        });
+      expect((await get(agent)).headers.connection).toBe('keep-alive');
+      const slow = request(new URL('/sink', url), {
+        method: 'PUT',
+        agent: false,
+        headers: { connection: 'keep-alive', expect: '100-continue' },
+      });
+      const answered = once(slow, 'response');
+      slow.flushHeaders();
+      await once(slow, 'continue');
+
+      const drained = drain();
+      await expect(get(false)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+      const refused = await get(agent);
+      expect(refused.statusCode).toBe(503);
+      expect(refused.headers).toMatchObject({ connection: 'close', 'retry-after': '5' });
+      slow.end('the rest');
+      const [reply] = (await answered) as [IncomingMessage];
+      expect(reply.resume().statusCode).toBe(200);
+      expect(reply.headers.connection).toBe('close');
+      await drained;
+    },
+  );
 
   it('says so when its port is taken', async () => {
     const { url } = await start();

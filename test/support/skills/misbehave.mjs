@@ -1,9 +1,10 @@
 // A skill of MCP 2025-11-25 written by hand, without an SDK, that does what its argument says.
-//   none | crash-at-start | garbage-at-start | silent-at-start | silent-while <file> | wrong-revision | deaf
-//   | stubborn | storm
+//   none | crash-at-start | crash-while <file> | garbage-at-start | silent-at-start | silent-while <file>
+//   | wrong-revision | deaf | stubborn | storm
 // and, whatever the argument, what its tools say.
 import { spawn } from 'node:child_process';
-import { existsSync, watch, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, watch, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const [how = 'none', ...rest] = process.argv.slice(2);
@@ -23,6 +24,9 @@ const TOOLS = [
   'until',
   'fork',
   'eat',
+  'ask',
+  'chatter',
+  'grumble',
 ];
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (words) => ({ content: [{ type: 'text', text: words }] });
@@ -31,6 +35,10 @@ process.stderr.write(`event:started ${how} ${rest.join(' ')}\n`);
 if (how === 'crash-at-start') {
   process.stderr.write(`Cannot find module 'left-pad', key ${process.env.API_KEY}\n`);
   process.exit(3);
+}
+if (how === 'crash-while' && existsSync(dirname(rest[0]))) {
+  appendFileSync(`${rest[0]}.starts`, `${Date.now()}\n`);
+  if (existsSync(rest[0])) process.exit(3);
 }
 if (how === 'garbage-at-start') process.stdout.write('Welcome to my server!\n');
 if (how === 'stubborn') {
@@ -52,6 +60,8 @@ function serve() {
     const { id, method, params } = JSON.parse(line);
     if (method === 'notifications/cancelled') process.stderr.write('event:cancelled\n');
     if (id === undefined) return;
+    // An answer to what was asked: the id leads back to the call that asked.
+    if (method === undefined) return send({ id: Number(id.slice('ask-'.length)), result: text('answered') });
     switch (method) {
       case 'initialize':
         send({
@@ -83,12 +93,12 @@ function serve() {
   });
 }
 
-function act(id, tool, { path }) {
+function act(id, tool, { path, ms = 300 }) {
   switch (tool) {
     case 'ok':
       return send({ id, result: text(`ok from ${process.pid}`) });
     case 'slow':
-      return void setTimeout(() => send({ id, result: text('at last') }), 300);
+      return void setTimeout(() => send({ id, result: text('at last') }), ms);
     case 'until': {
       // Answers once somebody has made the file; that it waits shows by another file.
       const watcher = watch('/workspace', () => {
@@ -98,6 +108,15 @@ function act(id, tool, { path }) {
       });
       return writeFileSync(`${path}.waiting-${id}`, '');
     }
+    case 'ask':
+      return send({
+        id: `ask-${id}`,
+        method: 'elicitation/create',
+        params: {
+          message: 'Who?',
+          requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+        },
+      });
     case 'fork':
       return void setInterval(() => {
         const child = spawn(process.execPath, ['-e', 'setInterval(() => undefined, 1_000)'], {
@@ -139,6 +158,19 @@ function act(id, tool, { path }) {
         return process.stdout.write('"}]}}\n');
       };
       return more();
+    }
+    case 'chatter':
+    case 'grumble': {
+      // Words without end, as fast as they are taken.
+      const word = JSON.stringify({
+        jsonrpc: '2.0',
+        method: 'notifications/message',
+        params: { level: 'info' },
+      });
+      const words = `${word}\n`.repeat(1_000);
+      const stream = tool === 'chatter' ? process.stdout : process.stderr;
+      const go = () => (stream.write(words) ? setImmediate(go) : stream.once('drain', go));
+      return go();
     }
     case 'exotic':
       return send({
