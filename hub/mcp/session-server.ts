@@ -1,5 +1,5 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { type NodeIncomingMessageLike, toWebRequest } from '@modelcontextprotocol/node';
 import {
   type InitializeRequest,
@@ -93,10 +93,27 @@ export async function openSessionServer(
       if (answer.body === null) return void response.end();
       // A stream may have nothing to say for long, and its client waits to know that it is open.
       response.flushHeaders();
-      await pipeline(Readable.fromWeb(answer.body), response).catch(() => undefined);
+      await stream(answer.body, response);
     },
     close: () => server.close(),
   };
+}
+
+/** Writes a body as it comes and as fast as it is read, until its end or that of the client. */
+async function stream(body: ReadableStream<Uint8Array>, response: ServerResponse): Promise<void> {
+  const reader = body.getReader();
+  let closed = (): void => undefined;
+  const gone = new Promise<void>((resolve) => (closed = resolve));
+  response.once('close', () => {
+    closed();
+    void reader.cancel().catch(() => undefined);
+  });
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
+    if (done || response.destroyed) break;
+    if (!response.write(value)) await Promise.race([gone, once(response, 'drain')]);
+  }
+  response.end();
 }
 
 type Transport = WebStandardStreamableHTTPServerTransport;
