@@ -136,6 +136,16 @@ export const REQUIREMENTS = {
   'runner.flood': 'An answer of any size costs the hub no more memory than its bound.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
 
+  // remote skills
+  'remote.both-eras':
+    'A remote server is used in the revision that its manifest names: calls, progress, cancellation, questions, changes.',
+  'remote.surface': 'A remote server that no longer says what was approved is left, and reported.',
+  'remote.bounded': 'Whatever a remote server sends, a message costs the hub no more than its bound.',
+  'remote.faults':
+    'A remote server that refuses, breaks off or forgets its sessions fails the calls concerned; the next call works.',
+  'remote.headers':
+    'Arguments are repeated in headers where a tool asks for it, and a tool that asks for impossible ones is left out.',
+
   // mcp endpoint
   'mcp.clients':
     'Clients of both SDKs and both protocol eras list, call, get progress and cancel on the same address.',

@@ -1,8 +1,9 @@
 import { AppError } from '../../protocol/errors.ts';
 import type { Clock } from '../clock.ts';
 import { type CallingClient, isQuestion, isWanted } from '../questions.ts';
-import { notMcp, type Pipe } from './pipe.ts';
+import { notMcp } from './pipe.ts';
 import type { SkillProgress } from './runner.ts';
+import type { Transport } from './transport.ts';
 
 const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
@@ -35,6 +36,8 @@ export interface Peer {
   notify(method: string, params?: Record<string, unknown>): void;
   /** Takes one message from the skill. */
   receive(message: unknown): void;
+  /** Fails the request of this id, to which no answer will come; not one that is answered already. */
+  lost(id: unknown, error: AppError): void;
   /** Ends the conversation: everything in flight, and whatever is asked later, fails with this. */
   fail(error: AppError): void;
 }
@@ -50,7 +53,7 @@ interface Waiting {
 
 /** Makes the hub's end of the conversation; `meta` goes into the `_meta` of everything it sends. */
 export function createPeer({
-  pipe,
+  send,
   skill,
   clock,
   graceMs,
@@ -59,7 +62,7 @@ export function createPeer({
   broken,
   unsettled,
 }: {
-  pipe: Pipe;
+  send: Transport['send'];
   skill: string;
   clock: Clock;
   /** How long an answer to a cancelled request is waited for. */
@@ -83,7 +86,7 @@ export function createPeer({
     lastId += 1;
     const id = lastId;
     const progressToken = onProgress === undefined ? {} : { progressToken: id };
-    pipe.send({
+    send({
       jsonrpc: '2.0',
       id,
       method,
@@ -137,7 +140,7 @@ export function createPeer({
 
   function notify(method: string, params: Record<string, unknown> = {}): void {
     if (failure !== undefined) return;
-    pipe.send({ jsonrpc: '2.0', method, params: withMeta(params, meta) });
+    send({ jsonrpc: '2.0', method, params: withMeta(params, meta) });
   }
 
   // Messages are taken apart by hand, not by schemas: this is the hot path of every call.
@@ -165,11 +168,17 @@ export function createPeer({
     broken(notMcp(skill, 'sent JSON that is not a JSON-RPC message'));
   }
 
-  function response(id: number, message: Record<string, unknown>): void {
+  /** Who waits for the answer of this id, which is over with this; nobody any more when it was given up. */
+  function settled(id: number): Waiting | undefined {
     abandoned.get(id)?.();
     abandoned.delete(id);
     const caller = waiting.get(id);
     waiting.delete(id);
+    return caller;
+  }
+
+  function response(id: number, message: Record<string, unknown>): void {
+    const caller = settled(id);
     if (caller === undefined) return;
     if ('error' in message) caller.reject(ofSkill(skill, message['error']));
     else if (isObject(message['result'])) caller.resolve(message['result']);
@@ -204,7 +213,7 @@ export function createPeer({
   function reply(id: string | number, outcome: object): void {
     if (failure !== undefined) return;
     try {
-      pipe.send({ jsonrpc: '2.0', id, ...outcome });
+      send({ jsonrpc: '2.0', id, ...outcome });
     } catch (error) {
       broken(error as AppError);
     }
@@ -232,6 +241,9 @@ export function createPeer({
     request,
     notify,
     receive,
+    lost(id, error) {
+      if (typeof id === 'number') settled(id)?.reject(error);
+    },
     fail(error) {
       if (failure !== undefined) return;
       failure = error;

@@ -3,7 +3,7 @@ import { refuseDeepJson } from '../../protocol/json-depth.ts';
 import type { SandboxedProcess } from '../sandbox/sandbox.ts';
 
 /** Nested objects and arrays in one message of a skill. */
-const MAX_DEPTH = 128;
+export const MAX_DEPTH = 128;
 const NEWLINE = 0x0a;
 
 /** The two directions of a skill's stdio, one JSON message a line (MCP stdio transport). */
