@@ -145,6 +145,11 @@ export const REQUIREMENTS = {
     'A remote server that refuses, breaks off or forgets its sessions fails the calls concerned; the next call works.',
   'remote.headers':
     'Arguments are repeated in headers where a tool asks for it, and a tool that asks for impossible ones is left out.',
+  'remote.sign-in':
+    'A user signs in at the authorization server of a remote skill; a refresh or a wider scope follows by itself.',
+  'remote.nobody-asked':
+    'A call that needs a sign-in which nobody is there for fails and says how to sign in; nothing is registered for it.',
+  'remote.token-stays': 'A token goes to the server it is for, and to no log, error or other origin.',
 
   // mcp endpoint
   'mcp.clients':

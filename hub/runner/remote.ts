@@ -1,7 +1,6 @@
 import {
   type FetchLike,
   type JSONRPCMessage,
-  type OAuthClientProvider,
   SdkHttpError,
   StreamableHTTPClientTransport,
 } from '@modelcontextprotocol/client';
@@ -37,10 +36,8 @@ export interface RemotePlan {
   /** For log lines, such as `com.example/tickets@1.0.0`. */
   label: string;
   url: string;
-  /** Every request to it goes through this, those for a sign-in included; it decides which addresses are reached. */
+  /** Every request to it goes through this, which decides what addresses are reached, and adds the user's token. */
   fetch: FetchLike;
-  /** Keeps the tokens; absent where the server is used without any. */
-  auth?: OAuthClientProvider;
 }
 
 export interface RemoteParts {
@@ -89,7 +86,6 @@ export async function openRemote(
         }),
       ),
     ),
-    ...(plan.auth === undefined ? {} : { authProvider: plan.auth }),
     reconnectionOptions: {
       initialReconnectionDelay: FIRST_RETRY_MS,
       maxReconnectionDelay: LAST_RETRY_MS,

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { systemClock } from '../../hub/clock.ts';
 import { type CallingClient, everythingOf, type Question } from '../../hub/questions.ts';
+import { authorizedFetch } from '../../hub/remote/authorized-fetch.ts';
+import { passingSignIn } from '../../hub/remote/sign-ins.ts';
 import { captureSurface } from '../../hub/runner/capture.ts';
 import type { RemotePlan } from '../../hub/runner/remote.ts';
 import type { RunnableSkill } from '../../hub/runner/runner.ts';
@@ -17,6 +19,9 @@ import type { Surface } from '../../protocol/surface.ts';
 
 /** Scenarios whose server lists tools that cannot be called. */
 const ONLY_LISTED: readonly string[] = ['json-schema-ref-no-deref'];
+/** The document that the suite expects to be named; it is never fetched. */
+const CLIENT_METADATA_URL = 'https://conformance-test.local/client-metadata.json';
+const REDIRECT_URL = 'http://localhost:3000/callback';
 const EVERYTHING = everythingOf({ elicitation: true, sampling: true, roots: true });
 
 const settings = z
@@ -28,11 +33,22 @@ const settings = z
   .parse(process.env);
 const context = z
   .object({
+    client_id: z.string().optional(),
+    client_secret: z.string().optional(),
     toolCalls: z
       .array(z.object({ name: z.string(), arguments: z.record(z.string(), z.unknown()) }))
       .optional(),
   })
   .parse(JSON.parse(settings.MCP_CONFORMANCE_CONTEXT));
+
+const { client_id, client_secret } = context;
+const registered = client_id === undefined ? undefined : { client_id, client_secret };
+
+/** The suite's authorization servers agree to everything, and redirect at once. */
+async function agree(authorizationUrl: URL): Promise<URLSearchParams> {
+  const response = await fetch(authorizationUrl, { redirect: 'manual' });
+  return new URL(response.headers.get('location') ?? REDIRECT_URL).searchParams;
+}
 
 async function use(url: string): Promise<void> {
   const { MCP_CONFORMANCE_SCENARIO: scenario, MCP_CONFORMANCE_PROTOCOL_VERSION: protocol } = settings;
@@ -42,7 +58,16 @@ async function use(url: string): Promise<void> {
     log: createLogger({ level: 'silent', name: 'conformance' }),
     clock: systemClock,
   };
-  const plan: RemotePlan = { label: 'local.remote/conformance@1.0.0', url, fetch };
+  const signIn = authorizedFetch({
+    skill: 'local.remote/conformance',
+    url,
+    fetch,
+    store: passingSignIn({ clients: {}, registered }),
+    authorize: agree,
+    redirectUrl: REDIRECT_URL,
+    clientMetadataUrl: CLIENT_METADATA_URL,
+  });
+  const plan: RemotePlan = { label: 'local.remote/conformance@1.0.0', url, fetch: signIn };
   const surface = await captureSurface(parts, { plan, protocol, offered: EVERYTHING });
   const runner = createRunner({
     ...parts,

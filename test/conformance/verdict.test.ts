@@ -23,6 +23,12 @@ describe('the verdict on a set of scenarios', () => {
     expect(faults).toEqual(['x: was not tried: c']);
   });
 
+  it('takes no offence at a skipped check of the handshake, where there is none', () => {
+    const description = 'Client sends correct Mcp-Method header on initialize request';
+    const moot = { id: 'c', status: 'SKIPPED', description };
+    expect(verdictOn('set', [{ scenario: 'x', checks: [held, moot] }], []).faults).toEqual([]);
+  });
+
   it('fails for a set of which nothing was run', () => {
     expect(verdictOn('set', [], []).faults).toEqual(['nothing was run']);
   });
