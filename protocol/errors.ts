@@ -106,7 +106,7 @@ export const ERRORS = {
     exit: 1,
     title: 'The remote server was not reached or refused the request',
   },
-  'remote-sign-in': { status: 401, exit: 4, title: 'The remote server wants its user to sign in' },
+  'remote-sign-in': { status: 403, exit: 4, title: 'The remote server wants its user to sign in' },
 
   'session-not-found': { status: 404, exit: 7, title: 'No such session' },
   'tool-not-found': { status: 404, exit: 7, title: 'No such tool' },

@@ -150,6 +150,12 @@ export const REQUIREMENTS = {
   'remote.nobody-asked':
     'A call that needs a sign-in which nobody is there for fails and says how to sign in; nothing is registered for it.',
   'remote.token-stays': 'A token goes to the server it is for, and to no log, error or other origin.',
+  'remote.product':
+    'A remote skill is packed with what its server says, installed by approval without being asked, and used like any other.',
+  'remote.said':
+    'Whoever is shown a remote skill reads that what runs there cannot be verified; its tools ask.',
+  'remote.addresses':
+    'A remote skill and its authorization server lead to the open internet and over TLS alone, whatever names and redirects say.',
 
   // mcp endpoint
   'mcp.clients':

@@ -16,10 +16,11 @@ export const pack = command({
   async run(context, { dir, output, force }) {
     const { packSkill } = await import('../pack.ts');
     const { openSandbox } = await import('../sandbox.ts');
+    const { askingRemote } = await import('../ask-remote.ts');
     const { writeResult } = await import('../package-file.ts');
     const { shellWord } = await import('../shell-word.ts');
     const { manifest, archive, digest, surface, files } = await packSkill(
-      { driver: openSandbox(context) },
+      { driver: openSandbox(context), remote: askingRemote(context) },
       resolve(context.workingDirectory, dir),
     );
     const file = output ?? `${manifest.name.slice(manifest.name.indexOf('/') + 1)}-${manifest.version}.tgz`;

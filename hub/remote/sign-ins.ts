@@ -19,15 +19,21 @@ const clientSchema = z.looseObject({
   issuer: text.optional(),
 });
 
+/** What the server asked for when it refused a call that nobody could sign in for. */
+const wishSchema = z.object({ resourceMetadataUrl: text.optional(), scope: text.optional() });
+export type Wish = z.output<typeof wishSchema>;
+
 const signInSchema = z.object({
   tokens: tokensSchema.optional(),
   /** As whom the hub is known, by issuer. */
   clients: z.record(z.string(), clientSchema).default({}),
   /** As whom an admin registered the hub by hand; it belongs to the first issuer that it is shown to. */
   registered: clientSchema.optional(),
-  /** What the server asked for when it refused a call that nobody could sign in for. */
-  challenge: z.object({ resourceMetadataUrl: text.optional(), scope: text.optional() }).optional(),
+  wish: wishSchema.optional(),
 });
+
+/** With the server that it is for: a skill that moves to another one takes no token along. */
+const keptSchema = z.object({ url: text, signIn: signInSchema });
 
 /** Everything that a sign-in at one remote server leaves behind. */
 export type SignIn = z.output<typeof signInSchema>;
@@ -39,17 +45,42 @@ export interface SignInStore {
   keep(signIn: SignIn): Promise<void>;
 }
 
+const PREFIX = 'sign-in ';
 const NOTHING: SignIn = { clients: {} };
 
-/** Sign-ins among a skill's secrets, one entry a user; no secret that a manifest names has such a name. */
-export function keptSignIn(secrets: Secrets, skill: string, user: string): SignInStore {
-  const name = `sign-in ${user}`;
+/** What of a skill's secrets must be in no result: in a sign-in that is each token by itself. */
+export function secretTexts(secrets: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map(
+    [...secrets].flatMap(([name, value]): [string, string][] => {
+      if (!name.startsWith(PREFIX)) return [[name, value]];
+      const { tokens, clients } = keptSchema.parse(JSON.parse(value)).signIn;
+      const texts = [
+        tokens?.access_token,
+        tokens?.refresh_token,
+        ...Object.values(clients).map(({ client_secret }) => client_secret),
+      ];
+      return texts.flatMap((secret, at) => (secret === undefined ? [] : [[`${name} ${at}`, secret]]));
+    }),
+  );
+}
+
+/**
+ * The sign-in of a user at the server of a skill, among the skill's secrets; no secret that a manifest names has such a
+ * name.
+ */
+export function keptSignIn(
+  secrets: Secrets,
+  { skill, user, url }: { skill: string; user: string; url: string },
+): SignInStore {
+  const name = `${PREFIX}${user}`;
   return {
     read() {
-      const kept = secrets.of(skill).get(name);
-      return kept === undefined ? NOTHING : signInSchema.parse(JSON.parse(kept));
+      const text = secrets.of(skill).get(name);
+      if (text === undefined) return NOTHING;
+      const kept = keptSchema.parse(JSON.parse(text));
+      return kept.url === url ? kept.signIn : NOTHING;
     },
-    keep: (signIn) => secrets.keep(skill, { [name]: JSON.stringify(signInSchema.parse(signIn)) }),
+    keep: (signIn) => secrets.keep(skill, { [name]: JSON.stringify(keptSchema.parse({ url, signIn })) }),
   };
 }
 

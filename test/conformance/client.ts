@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { systemClock } from '../../hub/clock.ts';
 import { type CallingClient, everythingOf, type Question } from '../../hub/questions.ts';
 import { authorizedFetch } from '../../hub/remote/authorized-fetch.ts';
+import { createSharing } from '../../hub/remote/oauth-client.ts';
 import { passingSignIn } from '../../hub/remote/sign-ins.ts';
 import { captureSurface } from '../../hub/runner/capture.ts';
 import type { RemotePlan } from '../../hub/runner/remote.ts';
@@ -63,6 +64,7 @@ async function use(url: string): Promise<void> {
     url,
     fetch,
     store: passingSignIn({ clients: {}, registered }),
+    sharing: createSharing(),
     authorize: agree,
     redirectUrl: REDIRECT_URL,
     clientMetadataUrl: CLIENT_METADATA_URL,

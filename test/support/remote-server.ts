@@ -5,6 +5,7 @@ import {
   type Server as HttpServer,
   type ServerResponse,
 } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text as textIn } from 'node:stream/consumers';
 import { randomUUID } from 'node:crypto';
@@ -41,9 +42,9 @@ export type Gate = (request: IncomingMessage, response: ServerResponse) => boole
 
 interface Setting {
   gate?: Gate;
-  /** Makes the HTTP server; plain HTTP on loopback by itself. */
-  http?: () => HttpServer;
-  scheme?: string;
+  /** Makes the server, and says under which origin it is known, but for the port; plain HTTP on loopback by itself. */
+  http?: () => HttpServer | HttpsServer;
+  origin?: string;
 }
 
 const text = (words: string) => ({ content: [{ type: 'text' as const, text: words }] });
@@ -210,7 +211,7 @@ function events() {
 }
 
 async function listening(
-  { gate = () => false, http = () => createServer(), scheme = 'http' }: Setting,
+  { gate = () => false, http = () => createServer(), origin = 'http://127.0.0.1' }: Setting,
   serve: (request: IncomingMessage, response: ServerResponse, body: unknown) => unknown,
 ) {
   const seen: Seen[] = [];
@@ -237,5 +238,5 @@ async function listening(
     server.closeAllConnections();
   });
   const { port } = server.address() as AddressInfo;
-  return { url: `${scheme}://127.0.0.1:${port}/mcp`, seen, breakOff: () => server.closeAllConnections() };
+  return { url: `${origin}:${port}/mcp`, seen, breakOff: () => server.closeAllConnections() };
 }

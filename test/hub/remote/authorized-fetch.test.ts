@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { authorizedFetch } from '../../../hub/remote/authorized-fetch.ts';
+import { createSharing, signInAnew } from '../../../hub/remote/oauth-client.ts';
 import { keptSignIn, passingSignIn } from '../../../hub/remote/sign-ins.ts';
 import { fileSecrets } from '../../../hub/secrets/file-secrets.ts';
 import { expectCode } from '../../support/expect-code.ts';
@@ -50,6 +51,26 @@ describe('a request to a remote server that wants a token', () => {
   });
 
   it(
+    'is mended by signing in when a refresh does not help any more',
+    verifies('remote.sign-in'),
+    async () => {
+      const { server, spent } = await protectedRemote();
+      const { fetch, store } = wayTo(server.url, agreeing());
+      await fetch(server.url, mcpRequest('tools/list'));
+      const { tokens, ...kept } = store.read();
+      if (tokens === undefined) throw new Error('Nobody signed in.');
+      spent.add(tokens.access_token);
+      await store.keep({ ...kept, tokens: { ...tokens, refresh_token: 'revoked' } });
+      const alone = wayTo(server.url, { store });
+      await expectCode(alone.fetch(server.url, mcpRequest('tools/list')), 'remote-sign-in');
+      const { wish = {} } = store.read();
+      expect(wish).toMatchObject({ scope: 'list' });
+      await signInAnew({ ...alone.parts, authorize: agreeing().authorize }, wish);
+      expect((await alone.fetch(server.url, mcpRequest('tools/list'))).status).toBe(200);
+    },
+  );
+
+  it(
     'fails where nobody can be asked, and says how to sign in',
     verifies('remote.nobody-asked'),
     async () => {
@@ -59,7 +80,7 @@ describe('a request to a remote server that wants a token', () => {
       expect(error.hint).toContain('berth sign-in org.example/remote');
       expect([...issuer.asked.keys()]).toEqual([]);
       // Whoever signs in then is asked for what was refused.
-      expect(store.read().challenge).toMatchObject({ scope: 'list' });
+      expect(store.read().wish).toMatchObject({ scope: 'list' });
     },
   );
 
@@ -72,7 +93,7 @@ describe('a request to a remote server that wants a token', () => {
       await fetch(server.url, mcpRequest('tools/list'));
       const alone = wayTo(server.url, { store });
       await expectCode(alone.fetch(server.url, mcpRequest('tools/call')), 'remote-sign-in');
-      expect(store.read().challenge?.scope?.split(' ')).toEqual(expect.arrayContaining(['list', 'call']));
+      expect(store.read().wish?.scope?.split(' ')).toEqual(expect.arrayContaining(['list', 'call']));
     },
   );
 
@@ -109,14 +130,17 @@ describe('a sign-in', () => {
   it('is kept by user, durably, and forgotten with the skill', verifies('remote.token-stays'), async () => {
     const folder = join(await tempFolder(), 'secrets');
     const skill = 'org.example/remote';
+    const of = (user: string, url = 'https://one.example/mcp') => ({ skill, user, url });
     const secrets = await fileSecrets(folder, new Set([skill]));
     const tokens = { access_token: 'of ada', token_type: 'Bearer' };
-    await keptSignIn(secrets, skill, 'ada').keep({ clients: {}, tokens });
+    await keptSignIn(secrets, of('ada')).keep({ clients: {}, tokens });
     const again = await fileSecrets(folder, new Set([skill]));
-    expect(keptSignIn(again, skill, 'ada').read().tokens).toEqual(tokens);
-    expect(keptSignIn(again, skill, 'bob').read().tokens).toBeUndefined();
+    expect(keptSignIn(again, of('ada')).read().tokens).toEqual(tokens);
+    expect(keptSignIn(again, of('bob')).read().tokens).toBeUndefined();
+    // A skill that moves to another server takes no token along.
+    expect(keptSignIn(again, of('ada', 'https://two.example/mcp')).read().tokens).toBeUndefined();
     await again.forget(skill);
-    expect(keptSignIn(again, skill, 'ada').read().tokens).toBeUndefined();
+    expect(keptSignIn(again, of('ada')).read().tokens).toBeUndefined();
   });
 });
 
@@ -129,6 +153,7 @@ describe('a token of a remote server', () => {
       skill: 'org.example/remote',
       url: 'https://one.example/mcp',
       store: passingSignIn({ clients: {}, tokens }),
+      sharing: createSharing(),
       authorize: undefined,
       redirectUrl: 'http://127.0.0.1/callback',
       fetch: async (url, init) => {

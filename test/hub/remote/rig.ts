@@ -1,14 +1,20 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { importJWK, jwtVerify } from 'jose';
-import { authorizedFetch, type Authorize } from '../../../hub/remote/authorized-fetch.ts';
+import { authorizedFetch } from '../../../hub/remote/authorized-fetch.ts';
+import { type Authorize, createSharing } from '../../../hub/remote/oauth-client.ts';
 import { passingSignIn, type SignInStore } from '../../../hub/remote/sign-ins.ts';
 import { authorizationServer, DESKTOP, signInAs } from '../../support/authorization-server.ts';
+import { tempFolder } from '../../support/temp-folder.ts';
+import type { privateInternet } from '../../support/tls.ts';
 import { modernRemote, type RemoteServer } from '../../support/remote-server.ts';
 
 const METADATA_PATH = '/.well-known/oauth-protected-resource/mcp';
 
 /** A remote server of MCP that wants a token of a real authorization server: one scope to list, another to call. */
-export async function protectedRemote() {
+export async function protectedRemote(internet?: Awaited<ReturnType<typeof privateInternet>>) {
   const issuer = await authorizationServer({
+    ...(internet && { tls: { ...internet, host: 'id.example' } }),
     scopes: ['list', 'call', 'offline_access'],
     settings: {
       features: { registration: { enabled: true } },
@@ -20,6 +26,7 @@ export async function protectedRemote() {
   const spent = new Set<string>();
   let server: RemoteServer | undefined;
   server = await modernRemote({
+    ...(internet && { http: internet.http, origin: 'https://tools.example' }),
     async gate(request, response) {
       const { origin, href } = new URL(server?.url ?? '');
       if (request.url === METADATA_PATH) {
@@ -64,17 +71,16 @@ export function wayTo(
   url: string,
   { authorize, store = passingSignIn() }: { authorize?: Authorize; store?: SignInStore } = {},
 ) {
-  return {
+  const parts = {
+    skill: 'org.example/remote@1.0.0',
+    url,
+    fetch,
     store,
-    fetch: authorizedFetch({
-      skill: 'org.example/remote@1.0.0',
-      url,
-      fetch,
-      store,
-      authorize,
-      redirectUrl: DESKTOP.redirectUrl,
-    }),
+    sharing: createSharing(),
+    authorize,
+    redirectUrl: DESKTOP.redirectUrl,
   };
+  return { store, parts, fetch: authorizedFetch(parts) };
 }
 
 /** One request of MCP 2026-07-28, as a call of a tool or a list of them. */
@@ -97,4 +103,30 @@ export function mcpRequest(method: 'tools/list' | 'tools/call'): RequestInit {
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
   };
+}
+
+/** The skill that `remoteFolder` writes. */
+export const SKILL = 'local.test/elsewhere';
+
+/** The sources of a remote skill: a manifest that names its server. */
+export async function remoteFolder(url: string, permissions: Record<string, unknown> = {}): Promise<string> {
+  const folder = join(await tempFolder(), 'skill');
+  await mkdir(folder);
+  const { hostname, port } = new URL(url);
+  await writeFile(
+    join(folder, 'skill.json'),
+    JSON.stringify({
+      name: SKILL,
+      version: '1.0.0',
+      title: 'Elsewhere',
+      description: 'A server of somebody else',
+      license: 'Apache-2.0',
+      runtime: { kind: 'remote', url, protocol: '2026-07-28' },
+      permissions: {
+        network: [{ host: hostname, ports: [Number(port)], reason: 'It runs there' }],
+        ...permissions,
+      },
+    }),
+  );
+  return folder;
 }
