@@ -1,5 +1,6 @@
 import type { Express } from 'express';
 import type { Kysely } from 'kysely';
+import { unverifiable } from '../protocol/manifest.ts';
 import { mount } from '../protocol/node/http-server.ts';
 import type { PublicKeyRecord } from '../protocol/provenance.ts';
 import { adminApi } from './admin-api.ts';
@@ -62,10 +63,14 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
         id,
         skill: offered.name,
         version: offered.version,
-        sentence:
+        sentence: [
           kind === 'install'
             ? `${offered.name} ${offered.version} wants to be installed.`
             : `${offered.name} ${offered.version} wants more than ${current?.version ?? 'before'}, which goes on serving.`,
+          unverifiable(offered.manifest.runtime.kind) ?? [],
+        ]
+          .flat()
+          .join(' '),
       })),
       clients: parts.clients.list().length,
       audit: parts.audit.head(),

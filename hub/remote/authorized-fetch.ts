@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import {
   computeScopeUnion,
   extractWWWAuthenticateParams,
@@ -5,7 +6,7 @@ import {
   isStrictScopeSuperset,
 } from '@modelcontextprotocol/client';
 import { authorizeBy, refused, type SignInParts } from './oauth-client.ts';
-import type { Wish } from './sign-ins.ts';
+import type { SignInStore, Wish } from './sign-ins.ts';
 
 /** A refused request is sent again after so many sign-ins at most: one for a token, one for a wider one. */
 const MAX_SIGN_INS = 2;
@@ -36,7 +37,10 @@ export function authorizedFetch(parts: SignInParts): FetchLike {
       const challenge = challengeIn(response);
       if (challenge === undefined) return response;
       await response.body?.cancel();
-      if (signIns === MAX_SIGN_INS) throw refused(skill, 'refuses the request with every token it is sent');
+      if (signIns === MAX_SIGN_INS) {
+        await remember(store, wishOf(challenge, tokens?.scope));
+        throw refused(skill, 'refuses the request with every token it is sent');
+      }
       // Another request may have brought a new token meanwhile.
       if (store.read().tokens?.access_token !== tokens?.access_token) continue;
       await sharing(() => signIn(parts, challenge));
@@ -56,19 +60,29 @@ function challengeIn(response: Response): Challenge | undefined {
 async function signIn(parts: SignInParts, challenge: Challenge): Promise<void> {
   const { skill, store, authorize } = parts;
   const { tokens } = store.read();
-  // What was granted before is asked for again, or it would be lost (SEP-2350).
-  const scope = challenge.wider ? computeScopeUnion(tokens?.scope, challenge.scope) : challenge.scope;
+  const wish = wishOf(challenge, tokens?.scope);
   // A refresh never widens a scope (RFC 6749 §6).
-  const forceReauthorization = challenge.wider && isStrictScopeSuperset(scope, tokens?.scope);
-  const wish: Wish = {
-    ...(scope === undefined ? {} : { scope }),
-    ...(challenge.resourceMetadataUrl && { resourceMetadataUrl: challenge.resourceMetadataUrl.href }),
-  };
+  const forceReauthorization = challenge.wider && isStrictScopeSuperset(wish.scope, tokens?.scope);
   if (authorize === undefined) {
-    // For whoever signs in then; a refresh that works forgets it.
-    await store.keep({ ...store.read(), wish });
+    // A refresh that works forgets it.
+    await remember(store, wish);
     if (forceReauthorization) throw refused(skill, 'wants to be allowed more');
     if (tokens?.refresh_token === undefined) throw refused(skill, 'wants its user to sign in');
   }
   await authorizeBy(parts, { ...wish, forceReauthorization });
+}
+
+/** What was granted before is asked for again, or it would be lost (SEP-2350). */
+function wishOf({ wider, scope, resourceMetadataUrl }: Challenge, granted: string | undefined): Wish {
+  const wanted = wider ? computeScopeUnion(granted, scope) : scope;
+  return {
+    ...(wanted === undefined ? {} : { scope: wanted }),
+    ...(resourceMetadataUrl && { resourceMetadataUrl: resourceMetadataUrl.href }),
+  };
+}
+
+/** For whoever signs in later. */
+async function remember(store: SignInStore, wish: Wish): Promise<void> {
+  const kept = store.read();
+  if (!isDeepStrictEqual(kept.wish, wish)) await store.keep({ ...kept, wish });
 }

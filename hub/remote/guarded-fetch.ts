@@ -36,7 +36,7 @@ export function guardedFetch({ resolve, permits, ca }: Outside): FetchLike {
   async function checked(host: string): Promise<readonly Address[]> {
     const literal = host.replace(/^\[|\]$/g, '');
     const family = isIP(literal);
-    const addresses = family === 0 ? await resolve(host) : [{ address: literal, family }];
+    const addresses = family === 0 ? await resolve(host).catch(asFetchDoes) : [{ address: literal, family }];
     // All of them: which one a connection takes is for the network to choose.
     if (addresses.length === 0 || !addresses.every(({ address }) => permits(address)))
       throw refused(`${host} leads to no address of the open internet`);
@@ -63,15 +63,23 @@ export function guardedFetch({ resolve, permits, ca }: Outside): FetchLike {
         },
         (incoming) => answer(responseOf(incoming)),
       );
-      // In the form that `fetch` gives it, which is what the SDK looks for.
-      outgoing.once('error', (cause) => reject(new TypeError('fetch failed', { cause })));
+      outgoing.once('error', (cause) => reject(fetchFailed(cause)));
       // Also without an error, as when a server wants to change the protocol.
-      outgoing.once('close', () => reject(new TypeError('fetch failed')));
+      outgoing.once('close', () => reject(fetchFailed(undefined)));
       outgoing.end(
         typeof body === 'string' ? body : body instanceof URLSearchParams ? String(body) : undefined,
       );
     });
   };
+}
+
+/** A failure in the form that `fetch` gives it, which is what the SDK looks for. */
+function fetchFailed(cause: unknown): TypeError {
+  return new TypeError('fetch failed', { cause });
+}
+
+function asFetchDoes(cause: unknown): never {
+  throw fetchFailed(cause);
 }
 
 /** Answers with what was checked, whatever the name leads to by now. */

@@ -43,7 +43,7 @@ export interface SignInParts {
   store: SignInStore;
   /** Undefined where nobody can be asked: then what a refresh token cannot mend fails. */
   authorize: Authorize | undefined;
-  /** Shared by everything that may sign this user in at this server. */
+  /** Shared by all requests of this user to this server. */
   sharing: Sharing;
   /** Where the authorization server sends the user back to; loopback (RFC 8252 §7.3). */
   redirectUrl: string;
@@ -53,7 +53,7 @@ export interface SignInParts {
 
 /** Lets the user sign in for what a server wished for before; whatever they have of tokens is replaced. */
 export function signInAnew(parts: SignInParts & { authorize: Authorize }, wish: Wish): Promise<void> {
-  return parts.sharing(() => authorizeBy(parts, { ...wish, forceReauthorization: true }));
+  return authorizeBy(parts, { ...wish, forceReauthorization: true });
 }
 
 /**

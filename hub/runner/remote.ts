@@ -22,14 +22,9 @@ const LAST_RETRY_MS = 30_000;
 const MIN_RETRY_MS = 100;
 const MAX_RETRIES = 5;
 
-/** Failures before anything was sent. */
-const UNREACHED: ReadonlySet<unknown> = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-]);
+/** Failures before anything was sent: of the network, of names, and of certificates. */
+const UNREACHED =
+  /^(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_\w+|CERT_\w+|DEPTH_\w+|SELF_SIGNED_\w+|UNABLE_\w+|ERR_TLS_\w+)$/;
 
 /** Where a remote skill's server is, and how this user reaches it. */
 export interface RemotePlan {
@@ -223,7 +218,7 @@ function noticesOf({ notifications }: Record<string, unknown>): object[] {
 
 function unanswered(skill: string, cause?: unknown): AppError {
   return new AppError('remote-failed', {
-    detail: `The connection to ${skill} ended before its answer. Whether it took effect is not known.`,
+    detail: `No answer of MCP came from the server of ${skill}. Whether it took effect is not known.`,
     cause,
   });
 }
@@ -256,7 +251,7 @@ function asRemoteFailure(skill: string, error: unknown): AppError {
   const { cause } = error as Error & { cause?: NodeJS.ErrnoException };
   if (cause instanceof AppError) return cause;
   const status = statusOf(error);
-  if (status === undefined && !UNREACHED.has(cause?.code)) return unanswered(skill, error);
+  if (status === undefined && !UNREACHED.test(cause?.code ?? '')) return unanswered(skill, error);
   return new AppError('remote-failed', {
     detail:
       status === undefined

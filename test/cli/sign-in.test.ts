@@ -54,7 +54,7 @@ describe('the commands that show a remote skill', () => {
       return stdout + stderr;
     };
     const { approval } = await hub.install(SKILL);
-    const texts = [await shown('search'), await shown('info', SKILL)];
+    const texts = await Promise.all([shown('search'), shown('info', SKILL), shown('inbox'), shown('status')]);
     await hub.install(SKILL, undefined, {});
     texts.push((await berth('list')).stdout, await shown('info', SKILL));
     for (const text of texts) expect(text).toContain('cannot be verified');
