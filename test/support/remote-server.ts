@@ -33,6 +33,8 @@ export interface RemoteServer {
   change(): Promise<void>;
   /** Breaks every open connection off. */
   breakOff(): void;
+  /** Listens no longer. */
+  close(): Promise<void>;
   /** Forgets every session, as a restart does. */
   forget(): Promise<void>;
 }
@@ -238,5 +240,15 @@ async function listening(
     server.closeAllConnections();
   });
   const { port } = server.address() as AddressInfo;
-  return { url: `${origin}:${port}/mcp`, seen, breakOff: () => server.closeAllConnections() };
+  return {
+    url: `${origin}:${port}/mcp`,
+    seen,
+    breakOff: () => server.closeAllConnections(),
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
 }

@@ -6,7 +6,7 @@ import { callRoute } from '../../../protocol/node/http-client.ts';
 import { signInAs } from '../../support/authorization-server.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { hubRig } from '../../support/hub-rig.ts';
-import { modernRemote } from '../../support/remote-server.ts';
+import { legacyRemote, modernRemote } from '../../support/remote-server.ts';
 import { privateInternet } from '../../support/tls.ts';
 import { verifies } from '../../support/verifies.ts';
 import { protectedRemote, remoteFolder, SKILL } from './rig.ts';
@@ -36,6 +36,17 @@ describe('a remote skill', () => {
     expect(await hub.text(SKILL, 'echo', { message: 'from afar' })).toBe('from afar');
     const records = await callRoute(adminApi.audit, { ...hub.admin, query: {} });
     expect(records.find(({ event }) => event === 'skill.started')?.record).not.toHaveProperty('pid');
+  });
+
+  it('is one in the sessionful era as well', verifies('remote.product', 'remote.both-eras'), async () => {
+    const { http, outside } = await privateInternet();
+    const server = await legacyRemote({ http, origin: 'https://tools.example' });
+    const hub = await hubRig({ outside });
+    await hub.publish(await remoteFolder(server.url, {}, '2025-11-25'));
+    await hub.install(SKILL, undefined, ALLOWED);
+    expect(await hub.text(SKILL, 'echo', { message: 'from long ago' })).toBe('from long ago');
+    await hub.hub.stop();
+    expect(server.sessions()).toBe(0);
   });
 
   it('says that it cannot be verified wherever it is shown', verifies('remote.said'), async () => {

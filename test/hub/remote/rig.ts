@@ -109,7 +109,11 @@ export function mcpRequest(method: 'tools/list' | 'tools/call'): RequestInit {
 export const SKILL = 'local.test/elsewhere';
 
 /** The sources of a remote skill: a manifest that names its server. */
-export async function remoteFolder(url: string, permissions: Record<string, unknown> = {}): Promise<string> {
+export async function remoteFolder(
+  url: string,
+  permissions: Record<string, unknown> = {},
+  protocol = '2026-07-28',
+): Promise<string> {
   const folder = join(await tempFolder(), 'skill');
   await mkdir(folder);
   const { hostname, port } = new URL(url);
@@ -121,7 +125,7 @@ export async function remoteFolder(url: string, permissions: Record<string, unkn
       title: 'Elsewhere',
       description: 'A server of somebody else',
       license: 'Apache-2.0',
-      runtime: { kind: 'remote', url, protocol: '2026-07-28' },
+      runtime: { kind: 'remote', url, protocol },
       permissions: {
         network: [{ host: hostname, ports: [Number(port)], reason: 'It runs there' }],
         ...permissions,

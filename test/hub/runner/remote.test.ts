@@ -181,6 +181,18 @@ describe.each(['modern', 'legacy'] as const)('a %s remote server', (era) => {
   });
 });
 
+describe('a remote server that is not there', () => {
+  it('fails the call, and says that nothing was done', verifies('remote.faults'), async () => {
+    const { skill } = await approved('modern');
+    const { runner } = runnerRig();
+    const gone = await modernRemote();
+    await gone.close();
+    const moved = { ...skill, plan: async () => planOf(gone.url) };
+    const error = await expectCode(callTool(runner, moved, 'echo'), 'remote-failed');
+    expect(error.message).toContain('Nothing was done');
+  });
+});
+
 describe('a session of a remote server', () => {
   it('is deleted at the end', verifies('remote.both-eras'), async () => {
     const { server, skill } = await approved('legacy');
