@@ -73,10 +73,8 @@ async function allSets(
   for (const scenario of SKILLS_SCENARIOS)
     skills.push(...(await served('conformance', MODERN, '--scenario', scenario)));
   const command = `${process.execPath} ${RUN_TS} ${join(import.meta.dirname, 'client.ts')}`;
-  const asClient = async (revision: string) => {
-    const results = await judge('conformance', ['client', '--command', command, '--requirements', revision]);
-    return results.filter(({ scenario }) => !CLIENT_EXTENSIONS.includes(scenario));
-  };
+  const asClient = (revision: string) =>
+    judge('conformance', ['client', '--command', command, '--requirements', revision], CLIENT_EXTENSIONS);
   const isTasks = ({ scenario }: ScenarioResult) => scenario.startsWith('tasks-');
   return [
     ['0.1.16, 2025-11-25', previous],
