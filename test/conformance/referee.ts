@@ -28,6 +28,8 @@ const check = z.object({
 export interface ScenarioResult {
   scenario: string;
   checks: z.output<typeof check>[];
+  /** What a client said on standard error. */
+  said: string;
 }
 
 /** The conformance suite on a Node of its own, because it does not run on the oldest one that Berth does. */
@@ -101,6 +103,8 @@ async function resultsIn(folder: string): Promise<ScenarioResult[]> {
         .replace(/^server-/, '')
         .replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ''),
       checks: z.array(check).parse(JSON.parse(await readFile(join(folder, path), 'utf8'))),
+      // Beside the checks of a client alone.
+      said: await readFile(join(folder, dirname(path), 'stderr.txt'), 'utf8').catch(() => ''),
     })),
   );
 }
