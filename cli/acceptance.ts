@@ -92,7 +92,13 @@ async function secretsOf(context: Context, given: readonly string[]): Promise<Re
   return secrets;
 }
 
-async function secretFrom(context: Context, name: string, source: string): Promise<string> {
+/** A secret from where it was said to be: `env:VAR`, `file:PATH`, or `-`. @throws AppError `usage-invalid`. */
+export async function secretFrom(
+  context: Context,
+  name: string,
+  source: string,
+  flag = `--secret ${name}=`,
+): Promise<string> {
   if (source === '-') return readStdin(context.stdin, `the secret ${name}`);
   const [kind, where] = [source.slice(0, source.indexOf(':')), source.slice(source.indexOf(':') + 1)];
   if (kind === 'env') {
@@ -113,7 +119,7 @@ async function secretFrom(context: Context, name: string, source: string): Promi
   }
   throw new AppError('usage-invalid', {
     detail: `The value of the secret ${name} must not stand on the command line, where others can see it.`,
-    hint: `Give --secret ${name}=env:VARIABLE, --secret ${name}=file:PATH or --secret ${name}=-`,
+    hint: `Give ${flag}env:VARIABLE, ${flag}file:PATH or ${flag}-`,
   });
 }
 

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import { AppError } from '../protocol/errors.ts';
 import { describe, normalise } from '../protocol/permissions.ts';
+import { unverifiable } from '../protocol/manifest.ts';
 import { boundEffects, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import { bundle } from './bundle.ts';
-import { packSkill, withUnpacked, type PackedSkill } from './pack.ts';
+import { packSkill, withUnpacked, type PackedSkill, type PackParts } from './pack.ts';
 
 /** What a check found: everything that a reviewer will see, and what could be better. */
 export interface Checked {
@@ -35,23 +36,23 @@ const MAX_OUTPUT_CHARS = 64 * 1024;
  * in the sandbox with no network and no grants. A failed test is a finding, not an error.
  * @throws AppError as `packSkill`.
  */
-export async function checkSkill({ driver }: { driver: SandboxDriver }, project: string): Promise<Checked> {
-  const packed = await packSkill({ driver }, project);
+export async function checkSkill(parts: PackParts, project: string): Promise<Checked> {
+  const packed = await packSkill(parts, project);
   const { manifest, surface } = packed;
   const permissions = normalise(manifest.permissions);
   const tools = surface.tools.map((tool) => {
     const effects = boundEffects(toolEffects(tool, manifest), permissions);
-    return { name: tool.name, effects, answer: suggestAnswer(effects) };
+    return { name: tool.name, effects, answer: suggestAnswer(effects, manifest.runtime.kind === 'remote') };
   });
   const { can, cannot } = describe(permissions, tools);
   const tests: TestRun[] = [];
-  for (const file of await testFiles(packed.project)) tests.push(await runTest({ driver }, packed, file));
+  for (const file of await testFiles(packed.project)) tests.push(await runTest(parts, packed, file));
   return { packed, can, cannot, tools, advice: adviceOn(packed), tests };
 }
 
 /** What works, but makes a skill harder to trust or to use. */
 function adviceOn({ manifest, surface, files }: PackedSkill): string[] {
-  const advice: string[] = [];
+  const advice = [unverifiable(manifest.runtime.kind)].filter((line) => line !== undefined);
   for (const tool of surface.tools) {
     if (!tool.description)
       advice.push(`The tool ${tool.name} has no description; a model will not know when to use it.`);

@@ -37,6 +37,7 @@ import { search } from './commands/search.ts';
 import { serveHub } from './commands/serve/hub.ts';
 import { serveRegistry } from './commands/serve/registry.ts';
 import { sign } from './commands/sign.ts';
+import { signIn } from './commands/sign-in.ts';
 import { status } from './commands/status.ts';
 import { tokensAdd } from './commands/tokens/add.ts';
 import { tokensLs } from './commands/tokens/ls.ts';
@@ -58,6 +59,7 @@ export const COMMANDS: readonly Command[] = [
   install,
   list,
   remove,
+  signIn,
   call,
   clientsAdd,
   clientsLs,

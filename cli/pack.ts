@@ -10,6 +10,7 @@ import type { Surface } from '../protocol/surface.ts';
 import { bundle } from './bundle.ts';
 import { checkInstructions } from './prompt-file.ts';
 import { surfaceOfPackage } from './surface-of-package.ts';
+import { type RemoteAsking, surfaceOfRemote, UNATTENDED } from './surface-of-remote.ts';
 
 /** A packed skill: the canonical archive and what is in it. */
 export interface PackedSkill {
@@ -22,6 +23,12 @@ export interface PackedSkill {
   files: readonly ArchiveFile[];
 }
 
+export interface PackParts {
+  driver: SandboxDriver;
+  /** For a remote skill; left out: over the open internet, with nobody to sign in. */
+  remote?: RemoteAsking;
+}
+
 const MANIFEST = 'skill.json';
 const SURFACE = 'surface.json';
 const INSTRUCTIONS = 'SKILL.md';
@@ -30,19 +37,25 @@ const MANIFEST_MAX_BYTES = 1024 * 1024;
 
 /**
  * Packs the skill in a folder: bundles its code, collects its files, starts it once in the sandbox (no network, no
- * grants, made-up config and secrets) to record its surface, and writes the canonical archive. The same sources give
+ * grants, made-up config and secrets) or asks its remote server to record its surface, and writes the canonical archive. The same sources give
  * the same bytes. Nothing of the project runs outside the sandbox, and no install script at all.
  * @throws AppError `manifest-invalid`, `pack-failed`, `archive-…`, and what starting in the sandbox throws.
  */
-export async function packSkill({ driver }: { driver: SandboxDriver }, folder: string): Promise<PackedSkill> {
+export async function packSkill(
+  { driver, remote = UNATTENDED }: PackParts,
+  folder: string,
+): Promise<PackedSkill> {
   const project = await projectFolder(folder);
   const source = await readManifest(project);
   const files = await collectFiles(project, source);
   const manifest = parseManifest(fileOf(files, MANIFEST).bytes);
 
-  const surface = await withUnpacked([...files.values()], (packageDir) =>
-    surfaceOfPackage({ driver }, manifest, packageDir, [...files.keys()]),
-  );
+  const surface =
+    manifest.runtime.kind === 'remote'
+      ? await surfaceOfRemote({ driver }, remote, manifest)
+      : await withUnpacked([...files.values()], (packageDir) =>
+          surfaceOfPackage({ driver }, manifest, packageDir, [...files.keys()]),
+        );
   refuseFalseDeclarations(manifest, surface);
   files.set(SURFACE, { path: SURFACE, mode: 0o644, bytes: Buffer.from(canonicalJson(surface)) });
 
@@ -101,12 +114,7 @@ async function collectFiles(
 
   const { runtime } = manifest;
   let packedManifest = written;
-  if (runtime.kind === 'remote') {
-    throw new AppError('pack-failed', {
-      detail: 'A remote skill cannot be packed: what it offers could only be learned over the network.',
-      hint: 'Pack a skill that runs on the hub, of the kind node, python, binary or prompt-only.',
-    });
-  } else if (runtime.kind === 'prompt-only') {
+  if (runtime.kind === 'prompt-only') {
     fileOf(files, INSTRUCTIONS);
   } else if (runtime.kind === 'node') {
     await refuseUnlessFile(project, runtime.entry, 'runtime.entry');
@@ -114,7 +122,7 @@ async function collectFiles(
     // Last, so that it wins over a copied file of its name.
     files.set(entry, { path: entry, mode: 0o644, bytes: await bundle(project, runtime.entry) });
     packedManifest = { ...written, runtime: { ...(written['runtime'] as object), entry } };
-  } else {
+  } else if (runtime.kind !== 'remote') {
     await addFile(files, project, runtime.entry);
     if (runtime.kind === 'binary' && fileOf(files, runtime.entry).mode !== 0o755) {
       throw new AppError('pack-failed', {

@@ -12,7 +12,7 @@ export function reinstallCommand(
   { withheld = [], secrets = [] }: { withheld?: readonly string[]; secrets?: readonly string[] } = {},
 ): string {
   const answers = skill.tools
-    .filter(({ effects, answer }) => answer !== suggestAnswer(effects as Effect[]))
+    .filter(({ effects, answer }) => answer !== suggestAnswer(effects as Effect[], skill.kind === 'remote'))
     .map(({ name, answer }) => `--${answer}-tool ${shellWord(name)}`);
   return [
     `berth install ${skill.name}@${skill.version} --yes`,

@@ -50,6 +50,7 @@ export function approvalText(paint: Paint, approval: ApprovalView): string {
     heading,
     approval.description,
     ...approval.verified.map((sentence) => `${paint.good('ok')} ${withShortKeys(sentence)}`),
+    ...approval.unverified.map((sentence) => `${paint.bad('!!')} ${sentence}`),
     ...(approval.from === undefined ? [] : [`${approval.from} serves until you decide, as it does now.`]),
     ...(approval.widened.length === 0
       ? []
@@ -66,6 +67,7 @@ export function installedText(paint: Paint, skill: InstalledSkillView): string {
   return [
     `${paint.strong(`${skill.name} ${skill.version}`)}  ${stateWord(paint, skill.state)}`,
     ...(skill.problem === undefined ? [] : [`${paint.warn('note:')} ${skill.problem}`]),
+    ...skill.unverified.map((sentence) => `${paint.bad('!!')} ${sentence}`),
     ...permissionLines(paint, skill),
     ...toolLines(paint, skill.tools),
     ...skill.notes,

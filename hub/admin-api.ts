@@ -44,6 +44,8 @@ export const installedSkill = z.object({
   can: sentences,
   cannot: sentences,
   asksFirst: sentences,
+  /** What of it nobody can check; empty for what runs here. */
+  unverified: sentences,
   /** How granted folders are held, such as "with root's file ownership". */
   notes: sentences,
   tools: z.array(toolView),
@@ -83,6 +85,8 @@ export const approvalView = z.object({
   signer: z.string(),
   /** Sentences that were checked, such as "signature verified with key …". */
   verified: sentences,
+  /** What nobody can check; empty for what runs here. */
+  unverified: sentences,
   can: sentences,
   cannot: sentences,
   /** What is wider than what is approved today; empty on a first install. */
@@ -331,6 +335,40 @@ export const adminApi = {
     summary: 'Remove a profile that no client sees by',
     params: z.strictObject({ profile: z.string().max(80) }),
     reply: profileView,
+  }),
+
+  beginSignIn: route({
+    method: 'POST',
+    path: '/v1/skills/:namespace/:name/sign-in',
+    summary: 'Begin to sign the user in at the server of a remote skill',
+    params: skillParams,
+    body: z.strictObject({
+      /** As whom the hub was registered there by hand. */
+      client: z
+        .strictObject({ id: z.string().min(1).max(2048), secret: z.string().min(1).max(16_384).optional() })
+        .optional(),
+    }),
+    reply: z.object({
+      skill: z.string(),
+      /** Where the user has to agree, and the name under which that is waited for; absent when there is no need. */
+      id: z.string().optional(),
+      url: z.string().optional(),
+    }),
+  }),
+  finishSignIn: route({
+    method: 'POST',
+    path: '/v1/sign-ins/:id',
+    summary: 'Hand in the query with which the authorization server sent the user back',
+    params: z.strictObject({ id: z.string().max(80) }),
+    body: z.strictObject({ answer: z.string().max(16_384) }),
+    reply: z.object({ skill: z.string() }),
+  }),
+  forgetSignIn: route({
+    method: 'DELETE',
+    path: '/v1/skills/:namespace/:name/sign-in',
+    summary: 'Forget the tokens of the user at the server of a remote skill',
+    params: skillParams,
+    reply: z.object({ skill: z.string(), forgotten: z.boolean() }),
   }),
 
   call: route({

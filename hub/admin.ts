@@ -1,5 +1,6 @@
 import type { Express } from 'express';
 import type { Kysely } from 'kysely';
+import { unverifiable } from '../protocol/manifest.ts';
 import { mount } from '../protocol/node/http-server.ts';
 import type { PublicKeyRecord } from '../protocol/provenance.ts';
 import { adminApi } from './admin-api.ts';
@@ -11,6 +12,7 @@ import { revoke } from './grants.ts';
 import { type InstallParts, install } from './install.ts';
 import { mountProfiles } from './profiles-admin.ts';
 import type { Profiles } from './profiles.ts';
+import type { SigningIn } from './remote/signing-in.ts';
 import { notInstalled, remove } from './remove.ts';
 import type { InstalledSkill } from './installed.ts';
 import type { Gateway } from './mcp/gateway.ts';
@@ -20,6 +22,7 @@ import { approvalView, clientView, grantOf, skillView } from './views.ts';
 export interface AdminParts extends InstallParts {
   clients: Clients;
   profiles: Profiles;
+  signingIn: SigningIn;
   audit: AuditLog;
   gateway: Gateway;
   db: Kysely<HubTables>;
@@ -60,10 +63,14 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
         id,
         skill: offered.name,
         version: offered.version,
-        sentence:
+        sentence: [
           kind === 'install'
             ? `${offered.name} ${offered.version} wants to be installed.`
             : `${offered.name} ${offered.version} wants more than ${current?.version ?? 'before'}, which goes on serving.`,
+          unverifiable(offered.manifest.runtime.kind) ?? [],
+        ]
+          .flat()
+          .join(' '),
       })),
       clients: parts.clients.list().length,
       audit: parts.audit.head(),
@@ -139,6 +146,19 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
   );
 
   mountProfiles(app, parts);
+
+  mount(app, adminApi.beginSignIn, asAdmin, async ({ params, body }) => {
+    const skill = installedOr404(parts, `${params.namespace}/${params.name}`);
+    const begun = await parts.signingIn.begin(skill, LOCAL_USER, body.client);
+    return { skill: skill.name, ...begun };
+  });
+  mount(app, adminApi.finishSignIn, asAdmin, async ({ params, body }) =>
+    parts.signingIn.finish(params.id, new URLSearchParams(body.answer)),
+  );
+  mount(app, adminApi.forgetSignIn, asAdmin, async ({ params }) => {
+    const skill = installedOr404(parts, `${params.namespace}/${params.name}`);
+    return { skill: skill.name, forgotten: await parts.signingIn.forget(skill, LOCAL_USER) };
+  });
 
   mount(app, adminApi.call, asAdmin, async ({ body, signal }) => {
     const skill = parts.installed.find(body.skill);

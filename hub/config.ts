@@ -55,6 +55,13 @@ export const hubConfigSchema = z.strictObject({
     })
     .prefault({}),
   rate: z.strictObject({ client: bucketSettings(600_000, 20_000, 'a client') }).prefault({}),
+  clientMetadataUrl: z
+    .url({ protocol: /^https$/ })
+    .max(2048)
+    .optional()
+    .describe(
+      'Address of a public document that says who this hub is, for authorization servers of remote skills that read one (OAuth client ID metadata).',
+    ),
   oauth: oauthSchema.optional(),
 });
 

@@ -35,7 +35,7 @@ export interface FetchParts {
 
 /**
  * Resolves a range, fetches the version and believes nothing: archive digest, author's signature, registry's
- * receipt, every file, and that the running skill says what was signed.
+ * receipt, every file, and that the running skill says what was signed, unless it runs elsewhere.
  * @throws AppError with the code of the first check that fails; nothing of the version is installed then.
  */
 export async function fetchVersion(parts: FetchParts, name: string, range: string): Promise<VerifiedVersion> {
@@ -63,7 +63,9 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
   }
   const packageDir = await unpack(parts.paths, digest, readArchive(chunksOf(archive)), files);
   refuseUnusableSchemas(surface);
-  refuseOtherSurface(await parts.capture(packageDir, manifest, Object.keys(files)), surface, manifest);
+  // What runs elsewhere is asked for nothing before requests to it are granted; the first start compares.
+  if (manifest.runtime.kind !== 'remote')
+    refuseOtherSurface(await parts.capture(packageDir, manifest, Object.keys(files)), surface, manifest);
 
   return {
     name,
@@ -78,9 +80,7 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
     verified: [
       `The package is the one that ${proof.signer} signed (${digest.slice(0, 19)}…).`,
       `The registry at ${parts.registry.url} has it in its log as entry ${receipt.logIndex}.`,
-      manifest.runtime.kind === 'remote'
-        ? 'It runs elsewhere: nothing can promise that what answers tomorrow is what was reviewed today.'
-        : 'What it says to a model is what was signed.',
+      ...(manifest.runtime.kind === 'remote' ? [] : ['What it says to a model is what was signed.']),
     ],
   };
 }

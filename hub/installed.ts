@@ -5,6 +5,7 @@ import type { Answer } from '../protocol/policy.ts';
 import type { AgentSkill } from '../protocol/skills-extension.ts';
 import { boundEffects, type Surface, toolEffects } from '../protocol/surface.ts';
 import { packageDirOf } from './paths.ts';
+import { ungranted } from './remote/plan.ts';
 import type { Capability } from './sandbox/sandbox.ts';
 import { agentSkills } from './skill-files.ts';
 import type { HubTables } from './store/schema.ts';
@@ -181,14 +182,22 @@ async function readSkills({
       epoch: row.epoch,
       quarantine:
         row.quarantine_json === null ? undefined : (JSON.parse(row.quarantine_json) as SurfaceDifference[]),
-      blocked: gapOf(permissions, enforces),
+      blocked: gapOf(manifest, permissions, enforces),
       installedAt: row.installed_at,
     };
   });
 }
 
-/** What these permissions need and the sandbox lacks, in a sentence; undefined when all can be enforced. */
-export function gapOf(permissions: Permissions, enforces: readonly Capability[]): string | undefined {
+/**
+ * What these permissions need and the sandbox lacks, in a sentence; undefined when all can be enforced. To a remote
+ * server the hub itself sends the requests, and needs a grant for it.
+ */
+export function gapOf(
+  { runtime }: Manifest,
+  permissions: Permissions,
+  enforces: readonly Capability[],
+): string | undefined {
+  if (runtime.kind === 'remote') return ungranted(runtime, permissions);
   if (permissions.network.length > 0 && !enforces.includes('hostFilter')) {
     return 'It asks for network hosts, and this sandbox cannot limit a skill to named hosts (hostFilter).';
   }

@@ -11,6 +11,7 @@ import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
 import type { HubPaths } from './paths.ts';
 import { everythingOf } from './questions.ts';
+import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
 import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
@@ -26,10 +27,11 @@ interface LaunchParts {
   driver: SandboxDriver;
   secrets: Secrets;
   paths: HubPaths;
+  reach: Pick<Reach, 'planOf'>;
 }
 
 /**
- * Sends requests to skills: to a sandboxed process, or to the package itself where there is nothing to run. `release`
+ * Sends requests to skills: to a sandboxed process, to a remote server, or to the package itself where there is nothing to run. `release`
  * ends a subscription that was begun by such a request.
  */
 export function launcher(parts: LaunchParts) {
@@ -72,7 +74,7 @@ export function launcher(parts: LaunchParts) {
 /** An installed skill as the runner takes it: the plan is made at each start, after the files were checked. */
 function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
   const { runtime } = skill.manifest;
-  if (runtime.kind === 'remote' || runtime.kind === 'prompt-only') throw nothingToRun(skill.manifest);
+  if (runtime.kind === 'prompt-only') throw nothingToRun(skill.manifest);
   return {
     name: skill.name,
     version: skill.version,
@@ -82,7 +84,8 @@ function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
     captured: everythingOf(normalise(skill.manifest.permissions).mcp),
     mayAsk: everythingOf(skill.permissions.mcp),
     timeoutMs: skill.permissions.resources.timeoutMs,
-    plan: (user) => planOf(parts, skill, runtime, user),
+    plan: (user) =>
+      runtime.kind === 'remote' ? parts.reach.planOf(skill, user) : planOf(parts, skill, runtime, user),
   };
 }
 

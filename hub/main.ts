@@ -26,6 +26,10 @@ import { openProfiles } from './profiles.ts';
 import { answersPolicy } from './policy/answers.ts';
 import { quarantine } from './quarantine.ts';
 import { recordStart, sweepLeftovers } from './recovery.ts';
+import { guardedFetch, OPEN_INTERNET, type Outside } from './remote/guarded-fetch.ts';
+import { createReach } from './remote/reach.ts';
+import { secretTexts } from './remote/sign-ins.ts';
+import { createSigningIn } from './remote/signing-in.ts';
 import { registryClient } from './registry-client.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createRunner } from './runner/supervisor.ts';
@@ -41,6 +45,8 @@ export interface HubParts {
   version: string;
   /** Variables that skills may be granted, such as TZ; nothing else of it is used. */
   environment: Readonly<Record<string, string | undefined>>;
+  /** Where remote skills may be: the open internet, and for tests a place of theirs. */
+  outside?: Outside;
 }
 
 /** How long those whose calls were broken off have to take the answer that says so. */
@@ -64,7 +70,7 @@ export interface RunningHub {
  */
 export async function startHub(
   config: HubConfig,
-  { log, version, environment }: HubParts,
+  { log, version, environment, outside = OPEN_INTERNET }: HubParts,
 ): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
@@ -125,7 +131,14 @@ export async function startHub(
     paths,
     clock,
   };
-  const launch = launcher({ runner, driver, secrets, paths, audit, environment });
+  const reach = createReach({
+    fetch: guardedFetch(outside),
+    secrets,
+    audit,
+    clientMetadataUrl: config.clientMetadataUrl,
+  });
+  const launch = launcher({ runner, driver, secrets, paths, audit, environment, reach });
+  const signingIn = createSigningIn({ driver, identity, log, clock, reach, audit });
   const serving = (name: string): InstalledSkill => {
     const skill = installed.get(name);
     if (skill !== undefined && skill.quarantine === undefined && skill.blocked === undefined) return skill;
@@ -157,7 +170,7 @@ export async function startHub(
     audit,
     perform: launch.perform,
     subscriptions,
-    secretsOf: (skill) => secrets.of(skill),
+    secretsOf: (skill) => secretTexts(secrets.of(skill)),
     clock,
     ownHosts: () => ownHosts,
     newCallId: () => `call_${randomUUID()}`,
@@ -213,6 +226,7 @@ export async function startHub(
     ...installParts,
     clients: { ...clients, remove: (name) => removeClient(name) },
     profiles,
+    signingIn,
     gateway,
     auditKeys: [auditKey.record],
     version,

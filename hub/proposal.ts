@@ -114,6 +114,7 @@ export function proposedTools(
   granted: Permissions,
   current: InstalledSkill | undefined,
 ): ProposedTool[] {
+  const elsewhere = offered.manifest.runtime.kind === 'remote';
   return offered.surface.tools.map((tool) => {
     const effects = boundEffects(toolEffects(tool, offered.manifest), granted);
     const before = current?.tools.get(tool.name);
@@ -126,7 +127,9 @@ export function proposedTools(
       effects: [...effects],
       reversible: offered.manifest.tools[tool.name]?.reversible ?? false,
       answer:
-        before !== undefined && (!grew || before.answer === 'deny') ? before.answer : suggestAnswer(effects),
+        before !== undefined && (!grew || before.answer === 'deny')
+          ? before.answer
+          : suggestAnswer(effects, elsewhere),
     };
   });
 }

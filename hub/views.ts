@@ -1,3 +1,4 @@
+import { type Manifest, unverifiable } from '../protocol/manifest.ts';
 import { bindPaths, describe } from '../protocol/permissions.ts';
 import type { ApprovalView, ClientView, GrantView, InstalledSkillView } from './admin-api.ts';
 import { type Client, LOCAL_USER } from './clients.ts';
@@ -37,6 +38,7 @@ export async function skillView(
     can: inPlace(sentences.can, skill.workspace),
     cannot: inPlace(sentences.cannot, skill.workspace),
     asksFirst: sentences.asksFirst,
+    unverified: unverified(skill.manifest),
     notes: await mountNotes(parts, skill),
     tools: tools.map((tool) => ({
       name: tool.name,
@@ -61,7 +63,7 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
   const asked = askedFor(manifest);
   const tools = proposedTools(offered, asked.permissions, current);
   const sentences = describe(asked.permissions, tools);
-  const gap = gapOf(asked.permissions, (await parts.driver.report()).enforces);
+  const gap = gapOf(manifest, asked.permissions, (await parts.driver.report()).enforces);
   return {
     id: proposal.id,
     kind: proposal.kind,
@@ -76,6 +78,7 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
     digest: offered.digest,
     signer: offered.signer,
     verified: [...offered.verified],
+    unverified: unverified(manifest),
     can: sentences.can,
     cannot: sentences.cannot,
     widened: [...proposal.widened],
@@ -88,6 +91,12 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
     }),
     ...(gap === undefined ? {} : { problem: gap }),
   };
+}
+
+/** What nobody can check, in sentences. */
+function unverified({ runtime }: Manifest): string[] {
+  const sentence = unverifiable(runtime.kind);
+  return sentence === undefined ? [] : [sentence];
 }
 
 /** Sentences with the folder that was granted in the place of its name. */

@@ -101,6 +101,13 @@ export const ERRORS = {
   'skill-busy': { status: 503, exit: 1, title: 'Too many calls at once' },
   'skill-error': { status: 502, exit: 1, title: 'The skill answered with an error' },
 
+  'remote-failed': {
+    status: 502,
+    exit: 1,
+    title: 'The remote server was not reached or refused the request',
+  },
+  'remote-sign-in': { status: 403, exit: 4, title: 'The remote server wants its user to sign in' },
+
   'session-not-found': { status: 404, exit: 7, title: 'No such session' },
   'tool-not-found': { status: 404, exit: 7, title: 'No such tool' },
   'prompt-not-found': { status: 404, exit: 7, title: 'No such prompt' },

@@ -22,3 +22,17 @@ export function refuseDeepJson(text: Uint8Array, maxDepth: number): void {
     } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
   }
 }
+
+/** Whether a parsed value is nested deeper than `maxDepth`; found without recursing into it. */
+export function isDeeperThan(value: unknown, maxDepth: number): boolean {
+  let level = [value].filter(isNested);
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth === maxDepth) return true;
+    level = level.flatMap((nested) => Object.values(nested).filter(isNested));
+  }
+  return false;
+}
+
+function isNested(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}

@@ -185,6 +185,13 @@ export const manifestSchema = manifestShape.superRefine((manifest, ctx) => {
   }
 });
 
+/** What everybody is told who is shown a skill of this kind: in a sentence, undefined where nothing is to be said. */
+export function unverifiable(kind: string): string | undefined {
+  return kind === 'remote'
+    ? 'It runs elsewhere and cannot be verified: nothing promises that what answers tomorrow is what was reviewed today.'
+    : undefined;
+}
+
 /** `skill.json`, read. `permissions` are as declared; `normalise` makes them comparable. */
 export type Manifest = z.output<typeof manifestSchema>;
 

@@ -83,7 +83,10 @@ export function boundEffects(effects: readonly Effect[], permissions: Permission
   return left.length === 0 ? ['read'] : left;
 }
 
-/** What to propose to an admin: a tool that only reads may go ahead, every other one asks. */
-export function suggestAnswer(effects: readonly Effect[]): 'allow' | 'ask' {
-  return effects.length > 0 && effects.every((effect) => effect === 'read') ? 'allow' : 'ask';
+/**
+ * What to propose to an admin: a tool that only reads may go ahead, every other one asks. One that runs `elsewhere`
+ * asks in any case: that it only reads is a word that nothing here holds anybody to.
+ */
+export function suggestAnswer(effects: readonly Effect[], elsewhere = false): 'allow' | 'ask' {
+  return !elsewhere && effects.length > 0 && effects.every((effect) => effect === 'read') ? 'allow' : 'ask';
 }

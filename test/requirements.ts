@@ -139,6 +139,27 @@ export const REQUIREMENTS = {
   'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
 
+  // remote skills
+  'remote.both-eras':
+    'A remote server is used in the revision that its manifest names: calls, progress, cancellation, questions, changes.',
+  'remote.surface': 'A remote server that no longer says what was approved is left, and reported.',
+  'remote.bounded': 'Whatever a remote server sends, a message costs the hub no more than its bound.',
+  'remote.faults':
+    'A remote server that refuses, breaks off or forgets its sessions fails the calls concerned; the next call works.',
+  'remote.headers':
+    'Arguments are repeated in headers where a tool asks for it, and a tool that asks for impossible ones is left out.',
+  'remote.sign-in':
+    'A user signs in at the authorization server of a remote skill; a refresh or a wider scope follows by itself.',
+  'remote.nobody-asked':
+    'A call that needs a sign-in which nobody is there for fails and says how to sign in; nothing is registered for it.',
+  'remote.token-stays': 'A token goes to the server it is for, and to no log, error or other origin.',
+  'remote.product':
+    'A remote skill is packed with what its server says, installed by approval without being asked, and used like any other.',
+  'remote.said':
+    'Whoever is shown a remote skill reads that what runs there cannot be verified; its tools ask.',
+  'remote.addresses':
+    'A remote skill and its authorization server lead to the open internet and over TLS alone, whatever names and redirects say.',
+
   // mcp endpoint
   'mcp.clients':
     'Clients of both SDKs and both protocol eras list, call, get progress and cancel on the same address.',

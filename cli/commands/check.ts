@@ -14,9 +14,10 @@ export const check = command({
   async run(context, { dir }) {
     const { checkSkill, refuseFailedTests } = await import('../check.ts');
     const { openSandbox } = await import('../sandbox.ts');
+    const { askingRemote } = await import('../ask-remote.ts');
     const { shellWord } = await import('../shell-word.ts');
     const checked = await checkSkill(
-      { driver: openSandbox(context) },
+      { driver: openSandbox(context), remote: askingRemote(context) },
       resolve(context.workingDirectory, dir),
     );
     refuseFailedTests(checked.tests);
@@ -38,7 +39,9 @@ export const check = command({
         `${paint.good('ok')} ${manifest.name} ${manifest.version} packs: ${count(files.length, 'file')}, ${shortDigest(digest)}`,
         manifest.runtime.kind === 'prompt-only'
           ? `${paint.good('ok')} it is instructions only: nothing of it runs`
-          : `${paint.good('ok')} it starts in the sandbox and offers ${count(tools.length, 'tool')}`,
+          : manifest.runtime.kind === 'remote'
+            ? `${paint.good('ok')} its server answers and offers ${count(tools.length, 'tool')}`
+            : `${paint.good('ok')} it starts in the sandbox and offers ${count(tools.length, 'tool')}`,
         ...tests.map(({ file }) => `${paint.good('ok')} ${file} passes in the sandbox`),
         ...permissionLines(paint, { can: can.map(plain), cannot: cannot.map(plain) }),
         ...toolLines(paint, tools),

@@ -24,7 +24,10 @@ export const inbox = command({
     return {
       data: waiting,
       text: rows.length === 0 ? '' : columns(context, ['ID', 'WHAT', 'SKILL', 'NEW', 'SINCE'], rows),
-      notes: rows.length === 0 ? ['Nothing waits for a decision.'] : [],
+      notes:
+        rows.length === 0
+          ? ['Nothing waits for a decision.']
+          : waiting.flatMap(({ id, unverified }) => unverified.map((sentence) => `${id}: ${sentence}`)),
       next: waiting.slice(0, 1).flatMap(({ id }) => [`berth approve ${id}`, `berth deny ${id}`]),
     };
   },

@@ -25,6 +25,8 @@ export const info = command({
         return undefined;
       throw error;
     });
+    const { unverifiable } = await import('../../protocol/manifest.ts');
+    const notice = unverifiable(offered.kind);
     const { paint } = context;
     return {
       data: { ...offered, ...(installed === undefined ? {} : { installed }) },
@@ -32,6 +34,7 @@ export const info = command({
         `${paint.strong(offered.name)}  ${offered.title}`,
         offered.description,
         `${offered.license}${offered.repository === null ? '' : `  ${offered.repository}`}`,
+        ...(notice === undefined ? [] : [`${paint.bad('!!')} ${notice}`]),
         ...permissionLines(paint, offered.permissions),
         ...toolLines(paint, installed?.tools ?? offered.tools),
         paint.strong('Versions'),

@@ -14,12 +14,14 @@ export const pack = command({
   },
   examples: ['berth pack hello', 'berth pack hello -o hello.tgz --force'],
   async run(context, { dir, output, force }) {
+    const { unverifiable } = await import('../../protocol/manifest.ts');
     const { packSkill } = await import('../pack.ts');
     const { openSandbox } = await import('../sandbox.ts');
+    const { askingRemote } = await import('../ask-remote.ts');
     const { writeResult } = await import('../package-file.ts');
     const { shellWord } = await import('../shell-word.ts');
     const { manifest, archive, digest, surface, files } = await packSkill(
-      { driver: openSandbox(context) },
+      { driver: openSandbox(context), remote: askingRemote(context) },
       resolve(context.workingDirectory, dir),
     );
     const file = output ?? `${manifest.name.slice(manifest.name.indexOf('/') + 1)}-${manifest.version}.tgz`;
@@ -40,6 +42,7 @@ export const pack = command({
         `${manifest.name} ${manifest.version}: ${count(files.length, 'file')}, ${kilobytes(archive.length)}, ${shortDigest(digest)}`,
         `Tools: ${surface.tools.map((tool) => tool.name).join(', ') || 'none'}`,
       ],
+      warnings: [unverifiable(manifest.runtime.kind) ?? []].flat(),
       undo: `rm ${shellWord(path)}`,
       next: [`berth publish ${shellWord(join('.', file))}`],
     };

@@ -94,5 +94,8 @@ async function archiveFrom(context: Context, path: string): Promise<{ archive: B
   }
   const { packSkill } = await import('../pack.ts');
   const { openSandbox } = await import('../sandbox.ts');
-  return { archive: (await packSkill({ driver: openSandbox(context) }, path)).archive };
+  const { askingRemote } = await import('../ask-remote.ts');
+  return {
+    archive: (await packSkill({ driver: openSandbox(context), remote: askingRemote(context) }, path)).archive,
+  };
 }

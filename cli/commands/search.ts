@@ -25,12 +25,12 @@ export const search = command({
     const { hits } = await context.registry(registryApi.search, {
       query: { ...(words === undefined ? {} : { q: words }), ...(limit === undefined ? {} : { limit }) },
     });
-    const rows = hits.map(({ name, version, description, tools, deprecated }) => [
+    const rows = hits.map(({ name, version, kind, description, tools, deprecated }) => [
       name,
       version,
       EFFECTS.filter((effect) => tools.some(({ effects }) => effects.includes(effect))).join(',') ||
         'instructions',
-      `${deprecated === null ? '' : '(deprecated) '}${description}`,
+      `${deprecated === null ? '' : '(deprecated) '}${kind === 'remote' ? '(runs elsewhere, cannot be verified) ' : ''}${description}`,
     ]);
     return {
       data: { hits },

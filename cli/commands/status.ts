@@ -20,7 +20,7 @@ export const status = command({
       skill,
       version,
       user,
-      String(pid),
+      pid === 0 ? '-' : String(pid),
       String(calls),
       state,
     ]);

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
-import { Readable } from 'node:stream';
 import type { FetchLike } from '@modelcontextprotocol/client';
 import { AppError } from '../../protocol/errors.ts';
+import { responseOf } from '../../protocol/node/fetch-response.ts';
 
 /** Where the hub is and who asks; both are asked for anew at every request, since both can change meanwhile. */
 export interface HubAccess {
@@ -10,9 +10,6 @@ export interface HubAccess {
   /** @throws AppError `not-signed-in`. */
   token: () => Promise<string>;
 }
-
-/** Statuses whose answers have no body. */
-const BODILESS = new Set([204, 205, 304]);
 
 /**
  * A `fetch` that leads to the hub, whatever URL it is given. It is no wrapper of the global one, which ends an answer
@@ -31,15 +28,7 @@ export function hubFetch({ address, token }: HubAccess): FetchLike {
           agent: false,
           ...(signal ? { signal } : {}),
         },
-        (incoming) => {
-          const { statusCode: status = 502, statusMessage: statusText = '' } = incoming;
-          const answer = new Headers();
-          for (const [name, value] of Object.entries(incoming.headersDistinct))
-            for (const one of value ?? []) answer.append(name, one);
-          if (BODILESS.has(status)) incoming.resume();
-          const stream = BODILESS.has(status) ? null : (Readable.toWeb(incoming) as ReadableStream);
-          resolve(new Response(stream, { status, statusText, headers: answer }));
-        },
+        (incoming) => resolve(responseOf(incoming)),
       );
       outgoing.once('error', (error) => reject(faultOf(error)));
       outgoing.end(typeof body === 'string' ? body : undefined);

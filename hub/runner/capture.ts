@@ -7,6 +7,7 @@ import type { SandboxPlan } from '../sandbox/sandbox.ts';
 import { connect, type ConnectParts } from './connect.ts';
 import { isObject } from './peer.ts';
 import { notMcp } from './pipe.ts';
+import type { RemotePlan } from './remote.ts';
 import { DEFAULT_RUNNER_LIMITS } from './runner.ts';
 import type { Session } from './session.ts';
 
@@ -33,7 +34,12 @@ export async function captureSurface(
     protocol,
     offered = {},
     skill,
-  }: { plan: SandboxPlan; protocol: string; offered?: AskableCapabilities; skill?: Surface['skill'] },
+  }: {
+    plan: SandboxPlan | RemotePlan;
+    protocol: string;
+    offered?: AskableCapabilities;
+    skill?: Surface['skill'];
+  },
 ): Promise<Surface> {
   const connection = await connect(
     { ...parts, clock, limits: DEFAULT_RUNNER_LIMITS },

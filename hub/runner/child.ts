@@ -21,12 +21,12 @@ export interface ChildParts extends ConnectParts {
   events: RunnerEvents;
 }
 
-/** One child process from the decision to start it until nothing of it is left. */
+/** One child process, or conversation with a remote server, from the decision to start it until nothing of it is left. */
 export interface Child {
   readonly skill: RunnableSkill;
   readonly user: string;
   readonly startedAt: number;
-  /** 0 until the process exists. */
+  /** 0 until the process exists, and for a server that runs elsewhere. */
   pid(): number;
   state(): 'starting' | 'ready' | 'stopping';
   /** In flight now; and when the last one ended. */
@@ -77,6 +77,7 @@ export function startChild(
   const startedAt = clock.now();
   const aborting = new AbortController();
   let pid = 0;
+  let spawned = false;
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   let calls = 0;
   let lastUsed = startedAt;
@@ -107,18 +108,26 @@ export function startChild(
       parts,
       { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
       {
-        spawned: (id) => (pid = id),
+        spawned(id) {
+          spawned = true;
+          pid = id;
+        },
         listChanged: recheck,
         resourceUpdated: (uri) => events.resourceUpdated({ skill: skill.name, user, uri }),
         ending: () => (state = 'stopping'),
       },
     );
-    events.started({ skill: skill.name, version: skill.version, user, pid });
+    events.started(ofThis());
     if (state === 'starting') state = 'ready';
     weigh = connection.weigh;
     whenIdle();
     open = connection;
     return connection;
+  }
+
+  /** Which one it is, as the hub is told. */
+  function ofThis() {
+    return { skill: skill.name, version: skill.version, user, ...(pid === 0 ? {} : { pid }) };
   }
 
   function throwIfOrdered(): void {
@@ -163,10 +172,10 @@ export function startChild(
     try {
       const connection = await ready;
       const { message } = await connection.ended;
-      events.stopped({ skill: skill.name, version: skill.version, user, pid, reason: ordered ?? message });
-    } catch {
-      // Only what the process did counts against the skill, not what kept it from being made.
-      if (pid !== 0) fault();
+      events.stopped({ ...ofThis(), reason: ordered ?? message });
+    } catch (error) {
+      // Only what the server did counts against the skill, not what kept it from being made or asked.
+      if (spawned && asAppError(error).code !== 'remote-sign-in') fault();
     }
     state = 'stopping';
     stopTimer();

@@ -1,14 +1,14 @@
-import { finished } from 'node:stream/promises';
 import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { type Clock, within } from '../clock.ts';
 import type { AskableCapabilities } from '../questions.ts';
-import type { SandboxDriver, SandboxedProcess, SandboxPlan, Weight } from '../sandbox/sandbox.ts';
+import type { SandboxDriver, SandboxPlan, Weight } from '../sandbox/sandbox.ts';
 import { createPeer } from './peer.ts';
-import { openPipe } from './pipe.ts';
+import { openRemote, type RemotePlan } from './remote.ts';
 import type { RunnerLimits } from './runner.ts';
 import { envelopeOf, type Identity, openSession, type Session } from './session.ts';
-import { watchStderr } from './stderr.ts';
+import { openStdio } from './stdio.ts';
+import type { Transport } from './transport.ts';
 
 /** What starting a skill takes. */
 export interface ConnectParts {
@@ -19,23 +19,24 @@ export interface ConnectParts {
   log: Logger;
 }
 
-/** A running skill process with its open MCP session. */
+/** A reachable skill server with its open MCP session. */
 export interface Connection {
+  /** On the host; 0 where the server runs elsewhere. */
   readonly pid: number;
   readonly session: Session;
   /** What it counts where processors are short. */
   weigh(weight: Weight): void;
   /** Why it ended, once no process of it is left. Never rejects. */
   readonly ended: Promise<AppError>;
-  /** Closes its input and gives it the grace period to end by itself. */
+  /** Says goodbye and gives it the grace period to end by itself. */
   end(reason: AppError): Promise<void>;
-  /** Ends the whole process tree now; what is in flight fails with the reason. */
+  /** Ends it now, with its whole process tree; what is in flight fails with the reason. */
   kill(reason: AppError): Promise<void>;
 }
 
 /** What a connection tells whoever holds it. */
 export interface ConnectEvents {
-  /** The process exists. */
+  /** The process exists, or the address is known to which requests go. */
   spawned?(pid: number): void;
   /** The skill says that one of its lists is another now. */
   listChanged?(): void;
@@ -47,7 +48,7 @@ export interface ConnectEvents {
 
 /** What to start, and what has to hold before it counts as started. */
 export interface ConnectOrder {
-  plan: SandboxPlan;
+  plan: SandboxPlan | RemotePlan;
   protocol: string;
   /** What the skill may ask of those who call it. */
   offered: AskableCapabilities;
@@ -58,36 +59,36 @@ export interface ConnectOrder {
 }
 
 /**
- * Starts the plan's process, opens the session and checks it, within the start deadline. A skill that
- * breaks the protocol, or shows no life after a cancelled call, is killed.
- * @throws AppError `skill-start-failed`, `skill-output-…`, the signal's reason, and what the driver
- *   and the check throw; no process is left then.
+ * Starts the plan's process or turns to its remote server, opens the session and checks it, within the start
+ * deadline. A skill that breaks the protocol, or shows no life after a cancelled call, is killed.
+ * @throws AppError `skill-start-failed`, `skill-output-…`, `remote-failed`, the signal's reason, and what the driver
+ *   and the check throw; nothing of it is left then.
  */
 export async function connect(
   parts: ConnectParts,
-  { plan, protocol, offered, check, signal }: ConnectOrder,
+  order: ConnectOrder,
   events: ConnectEvents = {},
 ): Promise<Connection> {
-  const { driver, clock, limits, log } = parts;
+  const { clock, limits, log } = parts;
+  const { plan, protocol, offered, check, signal } = order;
   const startedAt = clock.now();
   const late = (): AppError =>
     new AppError('skill-start-failed', {
       detail: `${plan.label} was not ready within ${limits.startTimeoutMs} ms.`,
     });
-  const starting = driver.start(plan);
-  const process = await within(clock, limits.startTimeoutMs, starting, late).catch((error: unknown) => {
-    // A process that comes too late must not stay behind.
-    void starting.then((tooLate) => tooLate.kill()).catch(() => undefined);
+  const opening = openLink(parts, order, events);
+  const link = await within(clock, limits.startTimeoutMs, opening, late).catch((error: unknown) => {
+    // What comes too late must not stay behind.
+    void opening.then((tooLate) => tooLate.kill(late())).catch(() => undefined);
     throw error;
   });
-  events.spawned?.(process.pid);
-  const link = openLink(parts, { plan, protocol, offered, process, events });
+  events.spawned?.(link.pid);
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
   try {
     if (signal?.aborted === true) throw signal.reason;
     const timeoutMs = Math.max(1, limits.startTimeoutMs - (clock.now() - startedAt));
-    const opening = openSession({
+    const ready = openSession({
       peer: link.peer,
       skill: plan.label,
       protocol,
@@ -98,12 +99,12 @@ export async function connect(
       await check?.(open);
       return open;
     });
-    const session = await within(clock, timeoutMs, opening, late);
+    const session = await within(clock, timeoutMs, ready, late);
     link.opened(session);
     return {
-      pid: process.pid,
+      pid: link.pid,
       session,
-      weigh: process.weigh,
+      weigh: link.weigh,
       ended: link.ended,
       end: link.end,
       kill: link.kill,
@@ -127,28 +128,14 @@ function asStartFailure(thrown: unknown, late: () => AppError): AppError {
   return new AppError('skill-start-failed', { detail: error.message, cause: error });
 }
 
-/** Pipe, peer and process held together: the first reason for an end is the one that everybody is told. */
-function openLink(
-  { clock, limits, identity, log }: ConnectParts,
-  {
-    plan,
-    protocol,
-    offered,
-    process,
-    events,
-  }: {
-    plan: SandboxPlan;
-    protocol: string;
-    offered: AskableCapabilities;
-    process: SandboxedProcess;
-    events: ConnectEvents;
-  },
+/** Transport and peer held together: the first reason for an end is the one that everybody is told. */
+async function openLink(
+  parts: ConnectParts,
+  { plan, protocol, offered }: ConnectOrder,
+  events: ConnectEvents,
 ) {
+  const { clock, limits, identity, log } = parts;
   const skill = plan.label;
-  const own = log.child({ skill, pid: process.pid });
-  // Whatever was put into it from outside may be a secret.
-  const secrets = new Map(Object.entries({ ...plan.files, ...plan.env }));
-  const stderr = watchStderr({ stream: process.stderr, secrets, clock, log: own });
   let session: Session | undefined;
   let reason: AppError | undefined;
 
@@ -163,20 +150,12 @@ function openLink(
   };
   const kill = async (why: AppError): Promise<void> => {
     settle(why);
-    await process.kill();
+    await transport.kill();
     await ended;
   };
   const broken = (why: AppError): void => void kill(why);
-  const pipe = openPipe({
-    process,
-    skill,
-    clock,
-    maxMessageBytes: limits.maxMessageBytes,
-    message: (value) => peer.receive(value),
-    broken,
-  });
   const peer = createPeer({
-    pipe,
+    send: (message) => transport.send(message),
     skill,
     clock,
     graceMs: limits.graceMs,
@@ -185,7 +164,8 @@ function openLink(
       if (method.endsWith('/list_changed')) events.listChanged?.();
       else if (method === 'notifications/resources/updated' && typeof params['uri'] === 'string')
         events.resourceUpdated?.(params['uri']);
-      else if (method === 'notifications/message') own.debug({ level: params['level'] }, 'the skill logs');
+      else if (method === 'notifications/message')
+        log.debug({ skill, pid: transport.pid, level: params['level'] }, 'the skill logs');
     },
     broken,
     unsettled: () => void killUnlessAlive(),
@@ -196,24 +176,18 @@ function openLink(
     if (!alive)
       await kill(new AppError('skill-crashed', { detail: `${skill} hung after a cancelled call.` }));
   };
-  const ended = process.exited.then(async (exit) => {
-    // Its last answer may still be in the pipe.
-    const drained = finished(process.stdout).catch(() => undefined);
-    await within(clock, limits.graceMs, drained, () => crashed(skill, 'left its output open')).catch(
-      () => undefined,
-    );
-    const how =
-      exit.reason ?? (exit.signal === null ? `exit code ${String(exit.code)}` : `signal ${exit.signal}`);
-    const words = stderr.lastWords();
-    return settle(crashed(skill, words === '' ? how : `${how}; it said last: ${words}`));
-  });
-  // A process that can't speak any more is of no use, even if it lives on.
-  process.stdout.once('end', () => {
-    const stopWaiting = clock.after(limits.graceMs, () => broken(crashed(skill, 'it closed its output')));
-    void ended.then(stopWaiting);
-  });
+  const told = {
+    message: (value: unknown) => peer.receive(value),
+    lost: (id: unknown, error: AppError) => peer.lost(id, error),
+    broken,
+  };
+  const transport: Transport =
+    'url' in plan ? await openRemote(parts, plan, protocol, told) : await openStdio(parts, plan, told);
+  const ended = transport.ended.then(settle);
 
   return {
+    pid: transport.pid,
+    weigh: (weight: Weight) => transport.weigh(weight),
     peer,
     ended,
     kill,
@@ -222,14 +196,8 @@ function openLink(
     },
     async end(why: AppError): Promise<void> {
       settle(why);
-      pipe.endInput();
-      const stopWaiting = clock.after(limits.graceMs, () => void process.kill());
+      await transport.close();
       await ended;
-      stopWaiting();
     },
   };
-}
-
-function crashed(skill: string, how: string): AppError {
-  return new AppError('skill-crashed', { detail: `${skill} stopped unexpectedly: ${how}.` });
 }

@@ -2,8 +2,9 @@ import { AppError } from '../../protocol/errors.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { Clock } from '../clock.ts';
 import { type CallingClient, isQuestion, isWanted } from '../questions.ts';
-import { notMcp, type Pipe } from './pipe.ts';
+import { notMcp } from './pipe.ts';
 import type { SkillProgress } from './runner.ts';
+import type { Transport } from './transport.ts';
 
 const METHOD_NOT_FOUND = -32601;
 const INVALID_PARAMS = -32602;
@@ -34,8 +35,10 @@ export interface Peer {
   /** @throws AppError `skill-error`, `skill-timeout`, `call-cancelled`, `skill-busy`, and whatever `fail` was given. */
   request(request: PeerRequest): Promise<Record<string, unknown>>;
   notify(method: string, params?: Record<string, unknown>): void;
-  /** Takes one message from the skill. */
-  receive(message: unknown): void;
+  /** Takes one message from the skill; says whether it answers a request. */
+  receive(message: unknown): boolean;
+  /** Fails the request of this id, to which no answer will come; not one that is answered already. */
+  lost(id: unknown, error: AppError): void;
   /** Ends the conversation: everything in flight, and whatever is asked later, fails with this. */
   fail(error: AppError): void;
 }
@@ -51,7 +54,7 @@ interface Waiting {
 
 /** Makes the hub's end of the conversation; `meta` goes into the `_meta` of everything it sends. */
 export function createPeer({
-  pipe,
+  send,
   skill,
   clock,
   graceMs,
@@ -60,7 +63,7 @@ export function createPeer({
   broken,
   unsettled,
 }: {
-  pipe: Pipe;
+  send: Transport['send'];
   skill: string;
   clock: Clock;
   /** How long an answer to a cancelled request is waited for. */
@@ -87,7 +90,7 @@ export function createPeer({
     const progressToken = onProgress === undefined ? {} : { progressToken: id };
     const isBare = hasNoMeta && order.meta === undefined && onProgress === undefined;
     const sent = isBare ? params : withMeta(params, { ...meta, ...order.meta, ...progressToken });
-    pipe.send({ jsonrpc: '2.0', id, method, params: sent });
+    send({ jsonrpc: '2.0', id, method, params: sent });
 
     let release = (): void => undefined;
     try {
@@ -136,15 +139,17 @@ export function createPeer({
 
   function notify(method: string, params: Record<string, unknown> = {}): void {
     if (failure !== undefined) return;
-    pipe.send({ jsonrpc: '2.0', method, params: withMeta(params, meta) });
+    send({ jsonrpc: '2.0', method, params: withMeta(params, meta) });
   }
 
   // Messages are taken apart by hand, not by schemas: this is the hot path of every call.
-  function receive(message: unknown): void {
-    if (failure !== undefined) return;
+  function receive(message: unknown): boolean {
+    if (failure !== undefined) return false;
+    const before = waiting.size;
     if (Array.isArray(message) && message.length <= MAX_BATCH) {
       for (const part of message) receiveOne(part);
     } else receiveOne(message);
+    return waiting.size < before;
   }
 
   function receiveOne(message: unknown): void {
@@ -164,11 +169,17 @@ export function createPeer({
     broken(notMcp(skill, 'sent JSON that is not a JSON-RPC message'));
   }
 
-  function response(id: number, message: Record<string, unknown>): void {
+  /** Who waits for the answer of this id, which is over with this; nobody any more when it was given up. */
+  function settled(id: number): Waiting | undefined {
     abandoned.get(id)?.();
     abandoned.delete(id);
     const caller = waiting.get(id);
     waiting.delete(id);
+    return caller;
+  }
+
+  function response(id: number, message: Record<string, unknown>): void {
+    const caller = settled(id);
     if (caller === undefined) return;
     if ('error' in message) caller.reject(ofSkill(skill, message['error']));
     else if (isObject(message['result'])) caller.resolve(message['result']);
@@ -203,7 +214,7 @@ export function createPeer({
   function reply(id: string | number, outcome: object): void {
     if (failure !== undefined) return;
     try {
-      pipe.send({ jsonrpc: '2.0', id, ...outcome });
+      send({ jsonrpc: '2.0', id, ...outcome });
     } catch (error) {
       broken(error as AppError);
     }
@@ -231,6 +242,9 @@ export function createPeer({
     request,
     notify,
     receive,
+    lost(id, error) {
+      if (typeof id === 'number') settled(id)?.reject(error);
+    },
     fail(error) {
       if (failure !== undefined) return;
       failure = error;

@@ -5,7 +5,7 @@ import type { SandboxedProcess } from '../sandbox/sandbox.ts';
 import { paced } from './pace.ts';
 
 /** Nested objects and arrays in one message of a skill. */
-const MAX_DEPTH = 128;
+export const MAX_DEPTH = 128;
 const NEWLINE = 0x0a;
 
 /** The two directions of a skill's stdio, one JSON message a line (MCP stdio transport). */
@@ -36,7 +36,8 @@ export function openPipe({
   skill: string;
   clock: Clock;
   maxMessageBytes: number;
-  message: (value: unknown) => void;
+  /** Takes one message; says whether somebody waited for it. */
+  message: (value: unknown) => boolean;
   broken: (error: AppError) => void;
 }): Pipe {
   const { stdin, stdout } = process;
@@ -65,34 +66,35 @@ export function openPipe({
     if (part.length > 0) line.push(part);
     return true;
   };
-  const take = (): void => {
+  /** Whether the line was waited for. */
+  const take = (): boolean => {
     const whole = line.length === 1 && line[0] !== undefined ? line[0] : Buffer.concat(line);
     line = [];
     bytes = 0;
     const text = whole.toString().trim();
-    if (text === '') return;
+    if (text === '') return false;
     let value: unknown;
     try {
       refuseDeepJson(whole, MAX_DEPTH);
       value = JSON.parse(text);
     } catch (cause) {
       giveUp(notMcp(skill, 'printed a line that is not a JSON-RPC message on its standard output', cause));
-      return;
+      return false;
     }
-    message(value);
+    return message(value);
   };
 
   stdout.on('data', (chunk: Buffer) => {
     let from = 0;
-    let lines = 0;
+    // Answers come as fast as they are asked for; only what else is said has to be kept within bounds.
+    let unasked = 0;
     while (reading) {
       const end = chunk.indexOf(NEWLINE, from);
       if (!hold(chunk.subarray(from, end === -1 ? chunk.length : end)) || end === -1) break;
-      take();
-      lines += 1;
+      if (!take()) unasked += 1;
       from = end + 1;
     }
-    if (reading) pace(chunk.length, lines);
+    if (reading) pace(chunk.length, unasked);
   });
   // A skill that is gone shows by its exit; a write that came too late says nothing new.
   stdin.on('error', () => undefined);

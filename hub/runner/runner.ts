@@ -2,6 +2,7 @@ import type { Surface } from '../../protocol/surface.ts';
 import type { Cancellation } from '../cancellation.ts';
 import type { AskableCapabilities, CallingClient } from '../questions.ts';
 import type { SandboxPlan } from '../sandbox/sandbox.ts';
+import type { RemotePlan } from './remote.ts';
 
 /** An approved skill version as the runner needs it. */
 export interface RunnableSkill {
@@ -20,7 +21,7 @@ export interface RunnableSkill {
   /** Longest time for one call, from the grant. */
   timeoutMs: number;
   /** Makes the plan for a start, after re-checking the installed files. Throws what start must fail with. */
-  plan(user: string): Promise<SandboxPlan>;
+  plan(user: string): Promise<SandboxPlan | RemotePlan>;
 }
 
 export interface SkillRequest {
@@ -44,7 +45,7 @@ export interface RunningSkill {
   skill: string;
   version: string;
   user: string;
-  /** On the host; 0 while the process is being made. */
+  /** On the host; 0 while the process is being made, and for a server that runs elsewhere. */
   pid: number;
   startedAt: string;
   /** In flight now. */
@@ -59,7 +60,7 @@ export interface Runner {
    * Aborting the signal cancels in the skill, too.
    * @throws AppError `skill-start-failed`, `skill-crashed`, `skill-timeout`, `skill-output-invalid`,
    *   `skill-output-too-large`, `skill-busy`, `skill-quarantined`, `skill-error` (with the JSON-RPC
-   *   error in `data.rpc`), `call-cancelled`, `unavailable` once closed, and what `plan` or the sandbox throws.
+   *   error in `data.rpc`), `remote-failed`, `remote-sign-in`, `call-cancelled`, `unavailable` once closed, and what `plan` or the sandbox throws.
    */
   request(skill: RunnableSkill, user: string, request: SkillRequest): Promise<Record<string, unknown>>;
   running(): readonly RunningSkill[];
@@ -71,10 +72,10 @@ export interface Runner {
 
 /** What the runner tells the hub. */
 export interface RunnerEvents {
-  started(event: { skill: string; version: string; user: string; pid: number }): void;
+  started(event: { skill: string; version: string; user: string; pid?: number }): void;
   /** A resource that the skill was asked to watch has changed. */
   resourceUpdated(event: { skill: string; user: string; uri: string }): void;
-  stopped(event: { skill: string; version: string; user: string; pid: number; reason: string }): void;
+  stopped(event: { skill: string; version: string; user: string; pid?: number; reason: string }): void;
   /** The live surface is not the approved one; the runner has ended the child. */
   surfaceChanged(event: {
     skill: string;

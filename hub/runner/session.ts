@@ -8,6 +8,9 @@ import { notMcp } from './pipe.ts';
 /** The revision without handshake and sessions; every request says what an older one agreed on at the start. */
 export const MODERN = '2026-07-28';
 
+/** The request of MCP 2026-07-28 that is never done: its answers are notifications. */
+export const LISTEN = 'subscriptions/listen';
+
 const RESERVED_META = 'io.modelcontextprotocol/';
 const CAPABILITIES_META = `${RESERVED_META}clientCapabilities`;
 const LOG_LEVEL_META = `${RESERVED_META}logLevel`;
@@ -18,6 +21,9 @@ const MAX_ROUNDS = 32;
 const FOREVER_MS = 2 ** 31 - 1;
 /** MCP 2026-07-28: the request needs a capability that the client did not declare. */
 const MISSING_CAPABILITY = -32021;
+
+/** MCP 2026-07-28: the request's revision is none that the server speaks; its data names those. */
+const UNSUPPORTED_VERSION = -32022;
 
 /** Who the hub says it is; skills may show it, and must not rely on it. */
 export interface Identity {
@@ -93,6 +99,7 @@ export async function openSession({
     protocol === MODERN
       ? await discover(peer, skill, timeoutMs)
       : await initialize(peer, skill, { protocol, offered, identity, timeoutMs });
+  if (protocol === MODERN) listenForChanges(peer, opened.capabilities);
   const send = protocol === MODERN ? modernExchange(peer, skill) : legacyExchange(peer, opened.capabilities);
   return {
     instructions: opened.instructions,
@@ -111,6 +118,18 @@ export async function openSession({
   };
 }
 
+/** MCP 2026-07-28, subscriptions: a server tells of changed lists only whoever listens for them. */
+function listenForChanges(peer: Peer, declared: Readonly<Record<string, unknown>>): void {
+  const lists = ['tools', 'prompts', 'resources'].filter((list) => {
+    const capability = declared[list];
+    return isObject(capability) && capability['listChanged'] === true;
+  });
+  if (lists.length === 0) return;
+  const notifications = Object.fromEntries(lists.map((list) => [`${list}ListChanged`, true]));
+  // It lasts as long as the session; a server that does not have it is compared at the next start.
+  peer.request({ method: LISTEN, params: { notifications }, timeoutMs: FOREVER_MS }).catch(() => undefined);
+}
+
 type Exchange = (request: PeerRequest) => Promise<Record<string, unknown>>;
 
 /** MCP 2026-07-28, basic/patterns/mrtr: what is asked comes as a result, and the answers go with the same request again. */
@@ -124,7 +143,7 @@ function modernExchange(peer: Peer, skill: string): Exchange {
     watching.set(uri, stop);
     peer
       .request({
-        method: 'subscriptions/listen',
+        method: LISTEN,
         params: { notifications: { resourceSubscriptions: [uri] } },
         signal: stop.signal,
         timeoutMs: FOREVER_MS,
@@ -195,17 +214,26 @@ function asksNobody(skill: string, questions: Questions): AppError {
 }
 
 async function discover(peer: Peer, skill: string, timeoutMs: number) {
-  const answer = await opening(
-    skill,
-    MODERN,
-    peer.request({ method: 'server/discover', params: {}, timeoutMs }),
-  );
+  const ask = () => peer.request({ method: 'server/discover', params: {}, timeoutMs });
+  // MCP 2026-07-28, versioning: a refusal that names a revision of the client's is answered with that one.
+  const again = async (error: unknown) => {
+    if (namesModern(error)) return ask();
+    throw error;
+  };
+  const answer = await opening(skill, MODERN, ask().catch(again));
   const parsed = discovered.safeParse(answer);
   if (!parsed.success) throw notMcp(skill, 'answered server/discover with something else', parsed.error);
   if (!parsed.data.supportedVersions.includes(MODERN)) {
     throw wrongRevision(skill, MODERN, parsed.data.supportedVersions.join(', '));
   }
   return parsed.data;
+}
+
+function namesModern(error: unknown): boolean {
+  const rpc = error instanceof AppError ? error.data?.['rpc'] : undefined;
+  if (!isObject(rpc) || rpc['code'] !== UNSUPPORTED_VERSION || !isObject(rpc['data'])) return false;
+  const { supported } = rpc['data'];
+  return Array.isArray(supported) && supported.includes(MODERN);
 }
 
 async function initialize(

@@ -123,6 +123,9 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     answer,
     by,
   }),
+  /** At the server of a remote skill; `issuer` is the authorization server that gave the tokens. */
+  z.strictObject({ event: z.literal('user.signed-in'), skill: name, user: text(200), issuer: text(2048) }),
+  z.strictObject({ event: z.literal('user.signed-out'), skill: name, user: text(200) }),
   z.strictObject({ event: z.literal('secret.used'), skill: name, secret: name, user: text(200) }),
 
   z.strictObject({

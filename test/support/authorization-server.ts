@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { type Adapter, type AdapterPayload, type Configuration, Provider } from 'oidc-provider';
@@ -29,24 +30,29 @@ export async function authorizationServer({
   scopes,
   alg = 'ES256',
   settings = {},
+  tls,
   cleanUp = onTestFinished,
 }: {
   scopes: readonly string[];
   /** What it signs with. */
   alg?: 'RS256' | 'ES256' | 'EdDSA';
   settings?: Configuration;
+  /** Behind TLS, under a name of its own. */
+  tls?: { key: string; cert: string; host: string };
   /** What ends it; by default the end of the test that started it. */
   cleanUp?: (stop: () => Promise<void>) => void;
 }): Promise<AuthorizationServer> {
   const asked = new Map<string, number>();
   let answer: (request: IncomingMessage, response: ServerResponse) => unknown = () => undefined;
-  const server = createServer((request, response) => {
+  const heard = (request: IncomingMessage, response: ServerResponse): void => {
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     asked.set(path, (asked.get(path) ?? 0) + 1);
     void answer(request, response);
-  });
+  };
+  const server = tls === undefined ? createServer(heard) : createTlsServer(tls, heard);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { port } = server.address() as AddressInfo;
+  const issuer = tls === undefined ? `http://127.0.0.1:${port}` : `https://${tls.host}:${port}`;
   const stop = async (): Promise<void> => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -151,10 +157,17 @@ function configuration(key: JWK, scopes: readonly string[], settings: Configurat
  * Does at the authorization server what a person does in a browser: signs in, agrees, and is sent back. Answers with
  * the parameters that the program gets then.
  */
-export async function signInAs(login: string, authorizationUrl: URL): Promise<URLSearchParams> {
+export async function signInAs(
+  login: string,
+  authorizationUrl: URL,
+  {
+    fetched = fetch,
+    redirectUrl = DESKTOP.redirectUrl,
+  }: { fetched?: (url: URL, init: RequestInit) => Promise<Response>; redirectUrl?: string } = {},
+): Promise<URLSearchParams> {
   const jar = new Map<string, string>();
   const visit = async (url: URL, form?: Record<string, string>): Promise<Response> => {
-    const response = await fetch(url, {
+    const response = await fetched(url, {
       redirect: 'manual',
       headers: { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
       ...(form === undefined ? {} : { method: 'POST', body: new URLSearchParams(form) }),
@@ -176,7 +189,7 @@ export async function signInAs(login: string, authorizationUrl: URL): Promise<UR
       continue;
     }
     url = new URL(next, url);
-    if (url.href.startsWith(DESKTOP.redirectUrl)) return url.searchParams;
+    if (url.href.startsWith(redirectUrl)) return url.searchParams;
     response = await visit(url);
   }
   throw new Error('Signing in came to no end.');

@@ -7,6 +7,8 @@ import { packSkill } from '../../cli/pack.ts';
 import { type Acceptance, adminApi } from '../../hub/admin-api.ts';
 import { hubConfigSchema } from '../../hub/config.ts';
 import { type RunningHub, startHub } from '../../hub/main.ts';
+import type { Authorize } from '../../hub/remote/oauth-client.ts';
+import { guardedFetch, type Outside } from '../../hub/remote/guarded-fetch.ts';
 import { createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
 import { createKey, type SigningKey } from '../../protocol/node/keys.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
@@ -25,7 +27,11 @@ export interface HubRig {
   /** A folder that may be granted. */
   workspace: string;
   /** Packs, signs and publishes a folder; the first key of a namespace is registered for it. */
-  publish(folder: string, key?: SigningKey): Promise<{ name: string; version: string; digest: string }>;
+  publish(
+    folder: string,
+    key?: SigningKey,
+    authorize?: Authorize,
+  ): Promise<{ name: string; version: string; digest: string }>;
   install(name: string, range?: string, accept?: Acceptance): ReturnType<typeof install>;
   call(skill: string, tool: string, args?: Record<string, unknown>): Promise<Record<string, any>>;
   /** The text of a call's first content item. */
@@ -48,9 +54,12 @@ async function install(admin: { socketPath: string }, name: string, range?: stri
 export async function hubRig({
   registryUrl,
   config: settings = {},
+  outside,
 }: {
   registryUrl?: (real: string) => Promise<string>;
   config?: Partial<z.input<typeof hubConfigSchema>>;
+  /** Where remote skills are, instead of on the open internet. */
+  outside?: Outside;
 } = {}): Promise<HubRig> {
   const registry = await testRegistry();
   const home = await tempFolder();
@@ -67,11 +76,13 @@ export async function hubRig({
     drainMs: 0,
     ...settings,
   });
-  let hub = await startHub(config, {
+  const parts = {
     log,
     version: '0.0.0-test',
     environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' },
-  });
+    ...(outside === undefined ? {} : { outside }),
+  };
+  let hub = await startHub(config, parts);
   onTestFinished(() => hub.stop());
   const admin = { socketPath: join(home, 'hub', 'admin.sock') };
   const driver = createBwrapDriver({
@@ -91,8 +102,9 @@ export async function hubRig({
     home,
     workspace,
     admin,
-    async publish(folder, key = defaultKey) {
-      const { archive } = await packSkill({ driver }, folder);
+    async publish(folder, key = defaultKey, authorize) {
+      const remote = outside && { fetch: guardedFetch(outside), authorize };
+      const { archive } = await packSkill({ driver, ...(remote && { remote }) }, folder);
       const { statement, digest, manifest, surface } = await claimsOf(archive);
       await registry.admin.registerKey(manifest.name.split('/')[0] ?? '', key.record);
       const bundle = await signStatement(statement, key.privateKey);
@@ -104,11 +116,7 @@ export async function hubRig({
     text: async (skill, tool, args) => String(((await call(skill, tool, args)) as any)['content'][0].text),
     async restart() {
       await hub.stop();
-      hub = await startHub(config, {
-        log,
-        version: '0.0.0-test',
-        environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' },
-      });
+      hub = await startHub(config, parts);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, Readable, Transform } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Envelope } from '../../cli/output.ts';
 import { run } from '../../cli/main.ts';
@@ -11,6 +11,8 @@ export interface CliOptions {
   stdin?: string;
   /** Whether its standard output and error claim to be a terminal. */
   terminal?: boolean;
+  /** Hears what it says on standard error while it runs. */
+  told?: (text: string) => void;
 }
 
 export interface CliResult {
@@ -26,7 +28,7 @@ export interface CliResult {
 /** Runs one command line in this process, through the same door as the `berth` command. */
 export async function runCli(argv: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const stdout = stream(options.terminal);
-  const stderr = stream(options.terminal);
+  const stderr = stream(options.terminal, options.told);
   const collected = Promise.all([text(stdout), text(stderr)]);
   const code = await run({
     argv,
@@ -44,8 +46,17 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
   return resultOf(code, out, err);
 }
 
-function stream(terminal = false): PassThrough & { isTTY?: boolean } {
-  return Object.assign(new PassThrough(), terminal ? { isTTY: true } : {});
+function stream(
+  terminal = false,
+  told = (_text: string): void => undefined,
+): Transform & { isTTY?: boolean } {
+  const through = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      told(chunk.toString());
+      done(null, chunk);
+    },
+  });
+  return Object.assign(through, terminal ? { isTTY: true } : {});
 }
 
 function resultOf(code: number, stdout: string, stderr: string): CliResult {

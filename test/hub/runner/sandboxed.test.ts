@@ -45,7 +45,7 @@ async function sandboxed(fixture: Fixture) {
     log,
     events: {
       started: () => undefined,
-      stopped: ({ pid }) => stopped.push(pid),
+      stopped: ({ pid }) => stopped.push(pid ?? 0),
       surfaceChanged: () => undefined,
       resourceUpdated: () => undefined,
     },
