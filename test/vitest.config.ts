@@ -10,6 +10,8 @@ export default defineConfig({
   test: {
     isolate: false,
     pool: 'forks',
+    // Most tests wait for processes, so that more of them than processors are of use.
+    maxWorkers: 3,
     restoreMocks: true,
     projects: [
       project(

@@ -3,10 +3,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { onSmallDisk } from './small-disk.ts';
 
 const root = join(import.meta.dirname, '../..');
 const program = join(root, 'cli/berth.js');
+/** Whether hubs take the fast lane, or leave all to the SDK; what tests say of them has to hold on both ways. */
+export const hasFastLane = process.env['BERTH_TEST_FAST_LANE'] !== 'off';
+const lane = hasFastLane
+  ? []
+  : ['--import', pathToFileURL(join(root, 'test/support/without-fast-lane.mjs')).href];
 
 /** What a command came to. */
 export interface Ran {
@@ -86,7 +92,7 @@ export async function startBerth(
     env?: Record<string, string>;
   } = {},
 ): Promise<Berth> {
-  const command = [process.execPath, ...nodeArgs, program, ...args];
+  const command = [process.execPath, ...lane, ...nodeArgs, program, ...args];
   const [file = '', ...rest] = diskBytes === undefined ? command : onSmallDisk(command, home, diskBytes);
   const child = spawn(file, rest, {
     env: { PATH: process.env['PATH'], HOME: home, BERTH_HOME: home, ...env },

@@ -1,9 +1,21 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { McpServer } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
 import { z } from 'zod';
 
 const text = (said: string) => ({ content: [{ type: 'text' as const, text: said }] });
+
+function appears(path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const watcher = watch('/workspace', () => look());
+    const look = () => {
+      if (!existsSync(path)) return;
+      watcher.close();
+      resolve();
+    };
+    look();
+  });
+}
 
 serveStdio(() => {
   const server = new McpServer({ name: 'probe', version: '1.0.0' });
@@ -20,8 +32,11 @@ serveStdio(() => {
   );
   server.registerTool(
     'count',
-    { description: 'Counts aloud', inputSchema: z.object({ to: z.number().int() }) },
-    async ({ to }, { mcpReq }) => {
+    {
+      description: 'Counts aloud, and where it is told to waits for the file that says it was heard',
+      inputSchema: z.object({ to: z.number().int(), heard: z.string().optional() }),
+    },
+    async ({ to, heard }, { mcpReq }) => {
       const { _meta: { progressToken } = {} } = mcpReq;
       for (let progress = 1; progress <= to && progressToken !== undefined; progress += 1) {
         await mcpReq.notify({
@@ -29,6 +44,7 @@ serveStdio(() => {
           params: { progressToken, progress, total: to },
         });
       }
+      if (heard !== undefined) await appears(`/workspace/${heard}`);
       return text(`counted to ${to}`);
     },
   );
