@@ -67,6 +67,10 @@ interface ClientsParts {
 /** Loads the clients; authentication then needs no database. */
 export async function openClients({ db, audit, clock }: ClientsParts): Promise<Clients> {
   const byHash = new Map<string, Client>();
+  /** When it was last noted that a client was seen, by the hash of its token. */
+  const notedAt = new Map<string, number>();
+  /** Hashes of tokens that were taken, which would be made for every request; the tokens came here in each of them. */
+  const hashes = new Map<string, string>();
   /** Hashes of clients whose removal has begun. */
   const ended = new Set<string>();
   const exposures = new Map<string, Exposure>();
@@ -91,8 +95,9 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
   }
 
   function noteSeen(hash: string, client: Client): void {
-    const last = client.lastSeenAt === undefined ? 0 : Date.parse(client.lastSeenAt);
-    if (clock.now() - last < LAST_SEEN_STEP_MS) return;
+    const now = clock.now();
+    if (now - (notedAt.get(hash) ?? 0) < LAST_SEEN_STEP_MS) return;
+    notedAt.set(hash, now);
     const lastSeenAt = timestamp(clock);
     byHash.set(hash, { ...client, lastSeenAt });
     // Display only: when it cannot be written, nothing but this time is lost.
@@ -167,6 +172,8 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
       });
       byHash.delete(hash);
       ended.delete(hash);
+      notedAt.delete(hash);
+      hashes.clear();
       exposures.delete(name);
       return client;
     },
@@ -202,7 +209,7 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
     },
 
     authenticate(token) {
-      const hash = hashOfToken(token).toString('hex');
+      const hash = hashes.get(token) ?? hashOfToken(token).toString('hex');
       const client = byHash.get(hash);
       if (client === undefined || ended.has(hash)) {
         throw new AppError('not-signed-in', {
@@ -216,6 +223,7 @@ export async function openClients({ db, audit, clock }: ClientsParts): Promise<C
           hint: 'Ask whoever runs the hub for a new one.',
         });
       }
+      hashes.set(token, hash);
       noteSeen(hash, client);
       return { user: client.user, client: client.name };
     },

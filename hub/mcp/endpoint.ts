@@ -139,10 +139,9 @@ export function createMcpEndpoint({
     takeInHand(visitor, response);
     // Throws where this door leads nowhere, before a body is read for it.
     gateway.view(visitor, scope);
-    const isThere = request.complete;
     const body = request.method === 'POST' ? await readJson(request, limits) : undefined;
     // A body can take minutes to come, and a token can be removed or expire in that time.
-    const principal = isThere ? visitor : await signIn(request, authenticate);
+    const principal = await signIn(request, authenticate);
     authorize(principal, scope, body);
     if (onlyListens(request, body)) noteListening(response);
     const admitted = { principal, scope, request, response, body };

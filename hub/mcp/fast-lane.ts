@@ -209,18 +209,18 @@ function isPlainCall({ params, era, isTalkative }: Plain, tool: ToolShape): bool
   if (tool.hasHeaders || !tool.isObject || (era === 'modern' && tool.isTask)) return false;
   // That a modern client cannot be asked may be an error with an HTTP status of its own.
   if (tool.mayAsk && (isTalkative || era === 'modern')) return false;
-  const { name, arguments: args, _meta: _checked, ...others } = params;
+  const { name, arguments: args } = params;
   return (
     typeof name === 'string' &&
     name.length <= MAX_NAME &&
     (args === undefined || isObject(args)) &&
-    Object.keys(others).length === 0
+    hasOnly(params, ['name', 'arguments', '_meta'])
   );
 }
 
 function asksForPage(params: Record<string, unknown>): params is { cursor?: string } {
-  const { _meta: _checked, cursor, ...others } = params;
-  return (cursor === undefined || typeof cursor === 'string') && Object.keys(others).length === 0;
+  const { cursor } = params;
+  return (cursor === undefined || typeof cursor === 'string') && hasOnly(params, ['cursor', '_meta']);
 }
 
 /** Cursors are of one client; what goes before them is the same for all who see the same. */
@@ -245,8 +245,9 @@ interface Message {
 /** A request whose form leaves nothing to judge, without anything to be told meanwhile. */
 function messageOf(body: unknown): Message | undefined {
   if (!isObject(body) || body['jsonrpc'] !== '2.0') return undefined;
-  const { jsonrpc: _version, id, method, params = {}, ...others } = body;
-  if (typeof method !== 'string' || !isObject(params) || Object.keys(others).length > 0) return undefined;
+  const { id, method, params = {} } = body;
+  if (typeof method !== 'string' || !isObject(params)) return undefined;
+  if (!hasOnly(body, ['jsonrpc', 'id', 'method', 'params'])) return undefined;
   if (typeof id !== 'string' && !Number.isSafeInteger(id)) return undefined;
   const { _meta: meta = {} } = params;
   if (!isObject(meta) || meta['progressToken'] !== undefined) return undefined;
@@ -360,6 +361,10 @@ function hangUp(response: ServerResponse, session: LaneSession | undefined): voi
     ...(session === undefined ? {} : { 'mcp-session-id': session.id }),
   });
   response.end();
+}
+
+function hasOnly(object: Record<string, unknown>, names: readonly string[]): boolean {
+  return Object.keys(object).every((name) => names.includes(name));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -32,14 +32,18 @@ export function pathOf(url: string): string {
 
 /** Whether MCP is served at this address. */
 export function isMcpPath(url: string): boolean {
+  if (url === '/mcp') return true;
   const path = pathOf(url);
   return path === '/mcp' || SKILL_PATH.test(path);
 }
 
+const ALL: Scope = { kind: 'all' };
+
 /** Which door a path leads to. @throws AppError `route-not-found`. */
 export function scopeOf(url: string): Scope {
+  if (url === '/mcp') return ALL;
   const path = pathOf(url);
-  if (path === '/mcp') return { kind: 'all' };
+  if (path === '/mcp') return ALL;
   const [, namespace, name] = SKILL_PATH.exec(path) ?? [];
   if (namespace !== undefined && name !== undefined) return { kind: 'skill', name: `${namespace}/${name}` };
   throw new AppError('route-not-found', {
@@ -91,10 +95,7 @@ export async function readJson(request: IncomingMessage, limits: BodyLimits): Pr
   const tooLarge = (): AppError =>
     new AppError('request-too-large', { detail: `A request may have at most ${limits.requestBytes} bytes.` });
   if (Number(request.headers['content-length']) > limits.requestBytes) throw tooLarge();
-  // A small body is there with its head, and is taken as it is.
-  const body = request.complete
-    ? ((request.read() as Buffer | null) ?? Buffer.alloc(0))
-    : await bytesOf(request, limits.requestBytes, tooLarge);
+  const body = await bytesOf(request, limits.requestBytes, tooLarge);
   refuseDeepJson(body, limits.requestDepth);
   const text = body.toString();
   const value = parsed(body, text);
@@ -114,11 +115,11 @@ function bytesOf(request: IncomingMessage, most: number, tooLarge: () => AppErro
         reject(tooLarge());
       } else chunks.push(chunk);
     });
-    request.once('end', () =>
+    request.on('end', () =>
       resolve(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks)),
     );
-    request.once('error', reject);
-    request.once('close', () => {
+    // Without a listener for errors, a request that breaks off says so by its close alone.
+    request.on('close', () => {
       if (!request.complete) reject(new AppError('call-cancelled', { detail: 'The client hung up.' }));
     });
   });

@@ -8,7 +8,9 @@ import type { Visitor } from './visitor.ts';
 import { refuse } from './errors.ts';
 import { askable } from '../questions.ts';
 import type { LaneSession } from './fast-lane.ts';
+import type { Principal, Scope } from './gateway.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
+import { presentable } from './principal.ts';
 import { openSessionServer, type SessionServer } from './session-server.ts';
 
 const SESSION_HEADER = 'mcp-session-id';
@@ -65,7 +67,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     if (typeof id === 'string') {
       const session = sessions.get(id);
       // A foreign session is answered like none at all.
-      if (session?.owner !== ownerKey(principal, scope)) throw sessionGone();
+      if (session === undefined || !isOwn(session, principal, scope)) throw sessionGone();
       return exchange(session, admitted);
     }
     if (request.method !== 'POST') return methodNotAllowed(response, parts);
@@ -171,7 +173,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
   function sessionOf({ principal, scope, request }: Admitted): LaneSession | undefined {
     const id = request.headers[SESSION_HEADER];
     const session = typeof id === 'string' ? sessions.get(id) : undefined;
-    if (session?.agreed === undefined || session.owner !== ownerKey(principal, scope)) return undefined;
+    if (session?.agreed === undefined || !isOwn(session, principal, scope)) return undefined;
     const { protocolVersion, agent, isTalkative } = session.agreed;
     return {
       id: session.id,
@@ -232,12 +234,23 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
   }
 }
 
+/** Whether a session is of this user, client and door. */
+function isOwn({ visitor }: Session, principal: Principal, scope: Scope): boolean {
+  const { principal: own, scope: door } = visitor;
+  return (
+    own.user === principal.user &&
+    own.client === principal.client &&
+    door.kind === scope.kind &&
+    (door.kind === 'all' || door.name === (scope as typeof door).name)
+  );
+}
+
 function agreedOn(server: Server): Session['agreed'] {
   const protocolVersion = server.getNegotiatedProtocolVersion();
   if (protocolVersion === undefined) return undefined;
   return {
     protocolVersion,
-    agent: server.getClientVersion()?.name,
+    agent: presentable(server.getClientVersion()?.name),
     isTalkative: Object.keys(askable(server.getClientCapabilities())).length > 0,
   };
 }

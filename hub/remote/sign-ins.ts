@@ -50,6 +50,7 @@ const NOTHING: SignIn = { clients: {} };
 
 /** What of a skill's secrets must be in no result: in a sign-in that is each token by itself. */
 export function secretTexts(secrets: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  if (secrets.size === 0) return secrets;
   return new Map(
     [...secrets].flatMap(([name, value]): [string, string][] => {
       if (!name.startsWith(PREFIX)) return [[name, value]];
