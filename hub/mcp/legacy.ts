@@ -95,8 +95,8 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
       inFlight: new Map(),
       open: 0,
       lastUsed: clock.now(),
-      stopTimer: () => undefined,
-      stopListening: () => undefined,
+      stopTimer: nothing,
+      stopListening: nothing,
     };
     void serverOf(session, () => {
       session.hello = { method: 'initialize', params: hello.params };
@@ -124,6 +124,8 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
   function drop(session: Session): void {
     session.sdk = undefined;
     session.stopListening();
+    // It remembers for whom it listened.
+    session.stopListening = nothing;
   }
 
   /** Lets the SDK's half go, unless something needs it: a subscription, or ids that must not come again. */
@@ -233,6 +235,8 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     }
   }
 }
+
+function nothing(): void {}
 
 /** Whether a session is of this user, client and door. */
 function isOwn({ visitor }: Session, principal: Principal, scope: Scope): boolean {
