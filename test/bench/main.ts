@@ -9,7 +9,7 @@ import { benchListing } from './listing.ts';
 import { withPeers } from './peers.ts';
 import { benchSoak } from './soak.ts';
 import { benchStarts } from './starts.ts';
-import { direct, hubTarget, rawProxy, type Target } from './targets.ts';
+import { direct, hubTarget, rawProxy, recordingProxy, type Target } from './targets.ts';
 import { benchToolSearch } from './tool-search.ts';
 
 // Each figure stands beside a baseline of the same run: machines differ, and this one may be shared.
@@ -26,7 +26,8 @@ try {
   await benchIdle(hub, bars);
   await withEchoPackage(hub, async (echo) => {
     const legacy = hubTarget(hub, token, '2025-11-25');
-    const own = [await direct(echo), await rawProxy(echo), legacy, hubTarget(hub, token, '2026-07-28')];
+    const proxies = [await rawProxy(echo), await recordingProxy(echo, hub)];
+    const own = [await direct(echo), ...proxies, legacy, hubTarget(hub, token, '2026-07-28')];
     const compare = (peers: readonly Target[]) => benchCalls([...own, ...peers], bars);
     try {
       if (process.argv.includes('--peers')) await withPeers(echo, compare);

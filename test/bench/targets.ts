@@ -31,13 +31,26 @@ export async function direct(echo: EchoPackage): Promise<Target> {
 
 /** The least that can stand between HTTP and a skill. */
 export async function rawProxy(echo: EchoPackage): Promise<Target> {
-  const program = join(import.meta.dirname, 'raw-proxy.mjs');
-  const proxy = spawn(process.execPath, [program, process.execPath, join(echo.folder, echo.entry)], {
+  return proxied(echo, { name: 'raw proxy', program: 'raw-proxy.mjs' });
+}
+
+/** The least that can stand there and keep a record of each call: what its records alone cost a hub. */
+export async function recordingProxy(echo: EchoPackage, hub: BenchHub): Promise<Target> {
+  const database = join(hub.home, 'recording-proxy.db');
+  return proxied(echo, { name: 'raw proxy that records', program: 'recording-proxy.mjs', args: [database] });
+}
+
+async function proxied(
+  echo: EchoPackage,
+  { name, program, args = [] }: { name: string; program: string; args?: readonly string[] },
+): Promise<Target> {
+  const command = [join(import.meta.dirname, program), ...args, process.execPath];
+  const proxy = spawn(process.execPath, [...command, join(echo.folder, echo.entry)], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const port = await firstLine(proxy);
   return {
-    name: 'raw proxy',
+    name,
     pid: proxy.pid ?? 0,
     clients: MOST_CLIENTS,
     connect: async () => echoing(await legacyClient(`http://127.0.0.1:${port}/mcp`), 'echo'),
