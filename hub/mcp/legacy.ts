@@ -117,7 +117,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     const { principal, scope } = visitor;
     session.stopListening = notices.listen(principal, scope, (kind) => void tellChanged(made, kind));
     // Whoever waits for it is told; the next one tries again.
-    made.catch(() => drop(session));
+    made.catch(() => session.sdk === made && drop(session));
     return made;
   }
 
@@ -128,12 +128,15 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
     session.stopListening = nothing;
   }
 
-  /** Lets the SDK's half go, unless something needs it: a subscription, or ids that must not come again. */
+  /**
+   * Lets the SDK's half go, unless something needs it: a subscription, ids that must not come again, or a request whose
+   * client has hung up, which is no cancellation (MCP 2025-11-25, transports).
+   */
   async function letGo(session: Session): Promise<void> {
     const { sdk } = session;
     const made = await sdk?.catch(() => undefined);
     if (made === undefined || session.open > 0 || session.sdk !== sdk) return;
-    if (made.hasAsked() || session.visitor.session.subscriptions.size > 0) return;
+    if (made.hasAsked() || made.isAtWork() || session.visitor.session.subscriptions.size > 0) return;
     drop(session);
     await made.close();
   }

@@ -19,6 +19,8 @@ export interface SessionServer {
   readonly server: Server;
   /** Whether it has turned to the client with requests, whose ids must not come again in this session (MCP, basic). */
   hasAsked(): boolean;
+  /** Whether a request of the client is still being answered, though nobody may be left to hear it. */
+  isAtWork(): boolean;
   /** Carries one HTTP exchange; settles when its response has ended. */
   exchange(admitted: Admitted): Promise<void>;
   close(): Promise<void>;
@@ -61,14 +63,20 @@ export async function openSessionServer(
     sessionIdGenerator: () => id,
     onsessioninitialized: () => opened?.(),
   });
-  server.fallbackRequestHandler = (message, context) => {
+  let atWork = 0;
+  server.fallbackRequestHandler = async (message, context) => {
     // The SDK never answers a cancelled request; its stream would stay open for as long as the session.
     context.mcpReq.signal.addEventListener('abort', () => transport.closeSSEStream(message.id), {
       once: true,
     });
     // A session outlives its first token: each request may do what its own token opens.
     const now = { ...visitor, principal: principalOf(context) ?? principal };
-    return dispatch(parts, now, server, message, context);
+    atWork += 1;
+    try {
+      return await dispatch(parts, now, server, message, context);
+    } finally {
+      atWork -= 1;
+    }
   };
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- the SDK's callbacks are no event targets
   server.onerror = (error) => parts.log.debug({ err: error }, 'MCP session');
@@ -84,6 +92,7 @@ export async function openSessionServer(
   return {
     server,
     hasAsked: () => asked,
+    isAtWork: () => atWork > 0,
     async exchange({ principal: sender, request, response, body }) {
       const asWeb = await toWebRequest(request as NodeIncomingMessageLike, body);
       // The SDK carries `authInfo` from a request to its handlers; the token itself has no business there.

@@ -145,6 +145,38 @@ describe('a session', () => {
     expect((await inSession(rig, id)).status).toBe(404);
   });
 
+  it('goes on with a call whose client has hung up', verifies('mcp.sessions'), async () => {
+    const clock = manualClock();
+    const rig = await endpointRig(surfaces, { clock });
+    const id = await openSession(rig);
+    const params = { name: 'modern__wait', _meta: { progressToken: 1 } };
+    const hangUp = new AbortController();
+    const call = fetch(`${rig.url}/mcp`, {
+      method: 'POST',
+      signal: hangUp.signal,
+      headers: {
+        authorization: 'Bearer token-of-ada',
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-session-id': id,
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'tools/call', params }),
+    });
+    await rig.said('waiting');
+    hangUp.abort();
+    await (await call).text().catch(() => undefined);
+    const echo = { name: 'modern__echo', arguments: { message: 'still there' } };
+    // After a request that waits for the skill, the session would have been let go, and the call with it.
+    for (let rest = 0; rest < 2; rest += 1) {
+      await inSession(rig, id, { body: { jsonrpc: '2.0', id: 4, method: 'tools/call', params: echo } });
+      clock.advance(1_000);
+      await new Promise(setImmediate);
+    }
+    expect(JSON.stringify(rig.lines)).not.toContain('cancelled');
+    await inSession(rig, id, { method: 'DELETE' });
+    await rig.said('cancelled');
+  });
+
   it('that nobody uses ends by itself', verifies('mcp.sessions'), async () => {
     const clock = manualClock();
     const rig = await endpointRig(surfaces, { clock, limits: { sessionTtlMs: 60_000 } });
