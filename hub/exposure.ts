@@ -50,16 +50,25 @@ export function exposingGateway(parts: ExposureParts): Gateway {
   }
 
   /** Refuses what the principal's profile hides in the words for what is not there. */
-  async function through(
+  function through(
     principal: Principal,
     scope: Scope,
     request: GatewayRequest,
   ): Promise<Record<string, unknown>> {
     const profile = profileOf(principal);
-    if (profile !== undefined) {
-      if (scope.kind === 'skill' && !profileHas(profile, scope.name)) throw notInstalled(scope.name);
-      if (!leadsInto(whole, profile, scope, request.method, request.params)) throw notThere(request);
-    }
+    return profile === undefined
+      ? whole.request(principal, scope, request)
+      : throughProfile(profile, principal, scope, request);
+  }
+
+  async function throughProfile(
+    profile: Profile,
+    principal: Principal,
+    scope: Scope,
+    request: GatewayRequest,
+  ): Promise<Record<string, unknown>> {
+    if (scope.kind === 'skill' && !profileHas(profile, scope.name)) throw notInstalled(scope.name);
+    if (!leadsInto(whole, profile, scope, request.method, request.params)) throw notThere(request);
     return whole.request(principal, scope, request);
   }
 

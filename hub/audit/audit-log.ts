@@ -105,8 +105,7 @@ export async function openAuditLog({ database, key, clock }: AuditLogParts): Pro
     }
     if (records.length === 0) return;
     try {
-      // Where only one waits, there is nothing to do meanwhile.
-      await database.commit(() => insertTogether(records), { aside: awaited > 1 });
+      await database.commit(() => insertTogether(records), { alone: awaited <= 1 });
       last = records.at(-1);
       for (const waiting of written) waiting.resolve();
     } catch (error) {

@@ -21,13 +21,17 @@ export interface Database<Schema> {
    */
   raw: Sqlite.Database;
   /**
-   * Commits what `write` does with `raw`, and resolves once that is on disk. `aside`, the thread goes on meanwhile, so
-   * that whatever comes until then can share the next commit; otherwise it waits, which takes less time in all. Rejects
-   * when the disk did not take it, and from then on always: nobody can know what was lost.
+   * Commits what `write` does with `raw`, and resolves once that is on disk. The thread goes on meanwhile, so that
+   * whatever comes until then can share the next commit. `alone`, with nobody else to go on for, it waits itself where
+   * the disk is quick, which takes less time in all. Rejects when the disk did not take it, and from then on always:
+   * nobody can know what was lost.
    */
-  commit(write: () => void, options: { aside: boolean }): Promise<void>;
+  commit(write: () => void, options: { alone: boolean }): Promise<void>;
   close(): Promise<void>;
 }
+
+/** A thread that waits for the disk longer than this keeps too many others waiting. */
+const QUICK_COMMIT_MS = 1;
 
 /** How long a statement waits for another process that writes to the same file. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -51,27 +55,37 @@ export async function openDatabase<Schema>(
     raw.close();
     throw error;
   }
+  let lastCommitMs = 0;
   return {
     query,
     raw,
-    async commit(write, { aside }) {
+    async commit(write, { alone }) {
       // A transaction that somebody has open must not take this in: the one connection is free when it is done.
       while (raw.inTransaction) await query.connection().execute(() => Promise.resolve());
       wal?.refuseAfterFailure();
-      if (!aside) return write();
-      raw.exec('pragma synchronous = normal');
-      try {
-        write();
-      } finally {
-        raw.exec('pragma synchronous = full');
+      const started = performance.now();
+      if (alone && lastCommitMs < QUICK_COMMIT_MS) write();
+      else {
+        withoutSync(raw, write);
+        await wal?.sync();
       }
-      await wal?.sync();
+      lastCommitMs = performance.now() - started;
     },
     async close() {
       wal?.close();
       await query.destroy();
     },
   };
+}
+
+/** A commit that may be lost with the power until the log is on disk, though nothing is ever torn. */
+function withoutSync(raw: Sqlite.Database, write: () => void): void {
+  raw.exec('pragma synchronous = normal');
+  try {
+    write();
+  } finally {
+    raw.exec('pragma synchronous = full');
+  }
 }
 
 function openFile(path: string): Sqlite.Database {

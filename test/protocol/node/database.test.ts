@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { lockHome, openDatabase, type Migration } from '../../../protocol/node/database.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
@@ -66,16 +66,38 @@ describe('openDatabase', () => {
     onTestFinished(() => database.close());
     const texts = () => database.raw.prepare('select text from note').pluck().all();
     const write = (text: string) => () => void database.raw.prepare('insert into note values (?)').run(text);
-    await database.commit(write('alone'), { aside: false });
-    await database.commit(write('beside'), { aside: true });
+    await database.commit(write('alone'), { alone: true });
+    await database.commit(write('beside'), { alone: false });
     expect(texts()).toEqual(['alone', 'beside']);
     expect(database.raw.pragma('synchronous', { simple: true })).toBe(2);
     fault = new Error('lost');
-    await expect(database.commit(write('lost'), { aside: true })).rejects.toThrow('lost');
+    await expect(database.commit(write('lost'), { alone: false })).rejects.toThrow('lost');
     fault = undefined;
-    await expect(database.commit(write('more'), { aside: true })).rejects.toThrow('lost');
-    await expect(database.commit(write('more'), { aside: false })).rejects.toThrow('lost');
+    await expect(database.commit(write('more'), { alone: false })).rejects.toThrow('lost');
+    await expect(database.commit(write('more'), { alone: true })).rejects.toThrow('lost');
     expect(texts()).not.toContain('more');
+  });
+
+  it('keeps nobody waiting for a slow disk, also when a commit is alone', async () => {
+    let syncs = 0;
+    let now = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now);
+    const database = await openDatabase<Notes>(join(await tempFolder(), 'notes.db'), {
+      migrations: [first],
+      syncFile: async () => {
+        syncs += 1;
+        now += syncs === 1 ? 20 : 0.1;
+      },
+    });
+    onTestFinished(() => database.close());
+    const insert = database.raw.prepare("insert into note values ('x')");
+    const seen: number[] = [];
+    for (const alone of [true, false, true, true]) {
+      await database.commit(() => void insert.run(), { alone });
+      seen.push(syncs);
+    }
+    // By itself; beside, and slow; beside for that, and quick; by itself again.
+    expect(seen).toEqual([0, 1, 2, 2]);
   });
 
   it('takes a commit into no transaction of somebody else', async () => {
@@ -85,7 +107,7 @@ describe('openDatabase', () => {
     const undone = database.query.transaction().execute(async (trx) => {
       await trx.insertInto('note').values({ text: 'undone' }).execute();
       const insert = database.raw.prepare("insert into note values ('kept')");
-      commit = database.commit(() => void insert.run(), { aside: true });
+      commit = database.commit(() => void insert.run(), { alone: false });
       throw new Error('undone');
     });
     await expect(undone).rejects.toThrow('undone');
