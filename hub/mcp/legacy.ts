@@ -7,7 +7,7 @@ import { type ListKind, ownerKey } from './changes.ts';
 import type { Visitor } from './visitor.ts';
 import { refuse } from './errors.ts';
 import { askable } from '../questions.ts';
-import type { LaneSession } from './fast-lane.ts';
+import type { LaneSession } from './plain-request.ts';
 import type { Principal, Scope } from './gateway.ts';
 import type { Admitted, Door, DoorParts } from './modern.ts';
 import { presentable } from './principal.ts';
