@@ -77,7 +77,7 @@ export async function surfaceOfRemote(
       hint:
         error.code === 'remote-sign-in'
           ? 'Pack it at a terminal, where you can sign in.'
-          : 'A skill is packed with what its server says: it has to be reachable now.',
+          : (error.hint ?? 'A skill is packed with what its server says: it has to be reachable now.'),
       data: { ...error.data, cause: error.code },
       cause: error,
     });

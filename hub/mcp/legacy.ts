@@ -109,6 +109,7 @@ export function createLegacyDoor(parts: DoorParts & SessionLimits & { clock: Clo
   function serverOf(session: Session, opened?: () => void): Promise<SessionServer> {
     if (session.sdk !== undefined) return session.sdk;
     const { id, visitor, hello } = session;
+    if (hello !== undefined) log.debug({ client: session.client }, 'a session goes on after a rest');
     const closed = (): void => {
       if (session.sdk === made) void end(session);
     };

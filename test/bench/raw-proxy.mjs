@@ -1,9 +1,14 @@
-// The least that can stand between HTTP and a skill: one child, ids rewritten, nothing checked, nothing recorded.
-// What a hub adds is measured against this. `node raw-proxy.mjs <command> <argument>…` says its port.
+// The least that can stand between HTTP and a skill: one child, ids rewritten, nothing checked. What a hub adds is
+// measured against this. With `--record <database>` each call is on record, too, and nothing else: what a hub adds
+// beyond its records. `node raw-proxy.mjs [--record <database>] <command> <argument>…` says its port.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 
-const [command, ...args] = process.argv.slice(2);
+const words = process.argv.slice(2);
+const database = words[0] === '--record' ? words.splice(0, 2)[1] : undefined;
+const recorder =
+  database === undefined ? undefined : await (await import('./recorder.mjs')).openRecorder(database);
+const [command, ...args] = words;
 const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
 child.once('exit', (code) => process.exit(code ?? 1));
 
@@ -20,23 +25,33 @@ child.stdout.on('data', (chunk) => {
     waiting.delete(message.id);
     message.id = asked.id;
     const body = Buffer.from(JSON.stringify(message));
+    if (asked.call !== undefined) recorder.finished(asked.call, body.length);
     asked.response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
     asked.response.end(body);
   }
 });
+
+function forward(message, response, call) {
+  if (message.id === undefined) response.writeHead(202, { 'content-length': 0 }).end();
+  else {
+    lastId += 1;
+    waiting.set(lastId, { id: message.id, response, call });
+    message.id = lastId;
+  }
+  child.stdin.write(`${JSON.stringify(message)}\n`);
+}
+
+async function forwardRecorded(message, response) {
+  forward(message, response, await recorder.decided(message.params.arguments));
+}
 
 const server = createServer((request, response) => {
   const chunks = [];
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => {
     const message = JSON.parse(Buffer.concat(chunks).toString());
-    if (message.id === undefined) response.writeHead(202, { 'content-length': 0 }).end();
-    else {
-      lastId += 1;
-      waiting.set(lastId, { id: message.id, response });
-      message.id = lastId;
-    }
-    child.stdin.write(`${JSON.stringify(message)}\n`);
+    if (recorder === undefined || message.method !== 'tools/call') forward(message, response);
+    else void forwardRecorded(message, response);
   });
 });
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${server.address().port}\n`));

@@ -31,20 +31,17 @@ export async function direct(echo: EchoPackage): Promise<Target> {
 
 /** The least that can stand between HTTP and a skill. */
 export async function rawProxy(echo: EchoPackage): Promise<Target> {
-  return proxied(echo, { name: 'raw proxy', program: 'raw-proxy.mjs' });
+  return proxied(echo, 'raw proxy');
 }
 
 /** The least that can stand there and keep a record of each call: what its records alone cost a hub. */
 export async function recordingProxy(echo: EchoPackage, hub: BenchHub): Promise<Target> {
   const database = join(hub.home, 'recording-proxy.db');
-  return proxied(echo, { name: 'raw proxy that records', program: 'recording-proxy.mjs', args: [database] });
+  return proxied(echo, 'raw proxy that records', ['--record', database]);
 }
 
-async function proxied(
-  echo: EchoPackage,
-  { name, program, args = [] }: { name: string; program: string; args?: readonly string[] },
-): Promise<Target> {
-  const command = [join(import.meta.dirname, program), ...args, process.execPath];
+async function proxied(echo: EchoPackage, name: string, args: readonly string[] = []): Promise<Target> {
+  const command = [join(import.meta.dirname, 'raw-proxy.mjs'), ...args, process.execPath];
   const proxy = spawn(process.execPath, [...command, join(echo.folder, echo.entry)], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });

@@ -44,6 +44,11 @@ function inSession(
   });
 }
 
+/** How often what the SDK holds of a session was made anew. */
+function resumed({ lines }: EndpointRig): number {
+  return lines.filter(({ msg }) => msg === 'a session goes on after a rest').length;
+}
+
 describe('a session', () => {
   it('is opened by initialize and used by whoever opened it', verifies('mcp.sessions'), async () => {
     const rig = await endpointRig(surfaces);
@@ -142,6 +147,8 @@ describe('a session', () => {
     expect(await stream.next()).toMatchObject({ method: 'notifications/tools/list_changed' });
     expect((await inSession(rig, id, { method: 'DELETE' })).status).toBe(200);
     expect(await stream.next()).toBeUndefined();
+    // By the ping, the list with progress, the second initialize, and the stream: what is plain wakes nobody up.
+    expect(resumed(rig)).toBe(4);
     expect((await inSession(rig, id)).status).toBe(404);
   });
 
@@ -172,7 +179,7 @@ describe('a session', () => {
       clock.advance(1_000);
       await new Promise(setImmediate);
     }
-    expect(JSON.stringify(rig.lines)).not.toContain('cancelled');
+    expect([JSON.stringify(rig.lines).includes('cancelled'), resumed(rig)]).toEqual([false, 0]);
     await inSession(rig, id, { method: 'DELETE' });
     await rig.said('cancelled');
   });
