@@ -173,6 +173,7 @@ export const REQUIREMENTS = {
   'mcp.bounds': 'Bodies that are too large, too deep or no JSON are refused.',
   'mcp.sessions':
     'A session belongs to one client at one door, ends when told to, and does not stay for ever.',
+  'mcp.sessions-rest': 'A session goes on after a rest where it was, and a rest ends no call.',
   'mcp.changes': 'A client is told that a list changed when its own view changed, and never of others.',
   'mcp.headers': 'Mcp headers that say something else than the body are refused.',
   'mcp.requests-bounded': 'A client has only so many requests in hand, and others are answered meanwhile.',
@@ -325,6 +326,8 @@ export const REQUIREMENTS = {
   'audit.chain': 'The audit log is one unbroken chain across restarts, and verifies whole.',
   'audit.signed-heads':
     'The head of the audit log is signed at least every 256 records and at every clean stop.',
+  'audit.disk-lost':
+    'Once the disk has not taken a record, nothing is recorded any more, and nothing called, until a restart.',
   'audit.one-by-one': 'A record that cannot be written fails alone, and any number at once is written.',
   'audit.beside': 'Verifying the audit log stops nobody from working, and work is no false alarm.',
   'audit.fail-closed': 'What cannot be recorded does not happen.',

@@ -139,6 +139,23 @@ describe('pack', () => {
     expect(manifest).not.toHaveProperty('config');
   });
 
+  it(
+    'asks no server inside this machine, and says where one has to be',
+    verifies('remote.addresses'),
+    async () => {
+      const folder = await newSkill({
+        runtime: { kind: 'remote', url: 'https://127.0.0.1:9/mcp', protocol: '2025-11-25' },
+        permissions: { network: [{ host: '127.0.0.1', ports: [9], reason: 'it runs there' }] },
+      });
+      const { message, hint } = await expectCode(
+        packSkill({ driver: await driver() }, folder),
+        'pack-failed',
+      );
+      expect(message).toContain('nothing was sent');
+      expect(hint).toContain('on the open internet that speaks TLS');
+    },
+  );
+
   it('refuses links, in the folder or above a file', verifies('cli.pack-inside'), async () => {
     const folder = await newSkill({ files: ['assets'] });
     await mkdir(join(folder, 'assets'));

@@ -67,6 +67,26 @@ describe('a call', () => {
     expect(path.performed).toEqual([]);
   });
 
+  it(
+    'does not happen when the disk takes no record, then or later',
+    verifies('audit.disk-lost'),
+    async () => {
+      let works = false;
+      const path = await callPath({
+        async syncFile() {
+          if (!works) throw new Error('the disk is gone');
+        },
+      });
+      const say = () => path.request('tools/call', { name: 'say', arguments: {} });
+      const together = async () => (await Promise.allSettled([say(), say()])).map(({ status }) => status);
+      expect(await together()).toEqual(['rejected', 'rejected']);
+      works = true;
+      expect(await together()).toEqual(['rejected', 'rejected']);
+      await expect(say()).rejects.toThrow();
+      expect(path.performed).toEqual([]);
+    },
+  );
+
   it('does not happen when what was decided on has changed meanwhile', verifies('call.epoch'), async () => {
     const path = await callPath({
       policy: {

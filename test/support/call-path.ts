@@ -12,6 +12,7 @@ import { hubMigrations } from '../../hub/store/migrations/migrations.ts';
 import type { HubTables } from '../../hub/store/schema.ts';
 import { openDatabase } from '../../protocol/node/database.ts';
 import { createKey } from '../../protocol/node/keys.ts';
+import type { SyncFile } from '../../protocol/node/wal-sync.ts';
 import { createSubscriptions } from '../../hub/subscriptions.ts';
 import { createLogger } from '../../protocol/node/logger.ts';
 import { installedSkill, tool } from './installed-skill.ts';
@@ -38,9 +39,11 @@ export async function callPath(given: {
   policy?: Policy;
   perform?: (request: GatewayRequest) => Promise<Record<string, unknown>>;
   secrets?: ReadonlyMap<string, string>;
+  syncFile?: SyncFile;
 }) {
   const database = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
     migrations: hubMigrations,
+    ...(given.syncFile === undefined ? {} : { syncFile: given.syncFile }),
   });
   const { query: db, close } = database;
   const audit = await openAuditLog({ database, key, clock: systemClock });

@@ -27,7 +27,7 @@ async function rig() {
 }
 
 describe('the audit log', () => {
-  it('takes nothing any more once the disk has lost something', verifies('audit.one-by-one'), async () => {
+  it('takes nothing any more once the disk has lost something', verifies('audit.disk-lost'), async () => {
     let fault: Error | undefined;
     const database = await openDatabase<HubTables>(join(await tempFolder(), 'hub.db'), {
       migrations: hubMigrations,

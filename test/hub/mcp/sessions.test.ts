@@ -110,7 +110,7 @@ describe('a session', () => {
     expect((await inSession(rig, id)).status).toBe(200);
   });
 
-  it('goes on where it was after a rest', verifies('mcp.sessions'), async () => {
+  it('goes on where it was after a rest', verifies('mcp.sessions-rest'), async () => {
     const clock = manualClock();
     const rig = await endpointRig(surfaces, { clock });
     const id = await openSession(rig);
@@ -152,7 +152,7 @@ describe('a session', () => {
     expect((await inSession(rig, id)).status).toBe(404);
   });
 
-  it('goes on with a call whose client has hung up', verifies('mcp.sessions'), async () => {
+  it('goes on with a call whose client has hung up', verifies('mcp.sessions-rest'), async () => {
     const clock = manualClock();
     const rig = await endpointRig(surfaces, { clock });
     const id = await openSession(rig);
