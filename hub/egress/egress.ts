@@ -1,0 +1,61 @@
+import type { Server } from 'node:net';
+import type { Socket as DatagramSocket } from 'node:dgram';
+import type { NetworkPermission } from '../../protocol/permissions.ts';
+
+/** A host that a sandbox may reach, as the grant says it. */
+export interface EgressRule {
+  /** An exact name, an address, or `*.` and a name. */
+  host: string;
+  port: number;
+  protocol: NetworkPermission['protocol'];
+  /** The one address that the admin named for it; only such a one may be private or this machine's own. */
+  address?: string;
+}
+
+/** For whom a network is opened, and what it may reach. */
+export interface EgressOrder {
+  skill: string;
+  user: string;
+  rules: readonly EgressRule[];
+  /** Whether it may be used between calls. */
+  background: boolean;
+}
+
+/** Sockets that were bound inside of a sandbox's network namespace and are served by the hub. */
+export interface SandboxListeners {
+  /** One for each port of `EgressSession.ports`, on all addresses of the namespace. */
+  servers: readonly Server[];
+  /** Port 53: queries come as datagrams, and on a connection where they do not fit into one. */
+  dns: { udp: DatagramSocket; tcp: Server };
+}
+
+/** The outside of one sandbox's network, from before its start until nothing of it is left. */
+export interface EgressSession {
+  /** What has to be listened at inside. */
+  readonly ports: readonly number[];
+  /** Serves what the namespace connects to. */
+  attach(listeners: SandboxListeners): void;
+  /** A call begins; until the answer is called, the network is open. Without `background` it is shut between calls. */
+  enter(): () => void;
+  /** Cuts every connection, and serves nothing any more. */
+  close(): void;
+}
+
+/** What happened at the border, for the audit log. Each refusal, and each first contact of a session with a host. */
+export interface EgressEvent {
+  kind: 'reached' | 'refused';
+  skill: string;
+  user: string;
+  /** As the skill named it. */
+  host: string;
+  port?: number;
+  /** That was, or would have been, connected to. */
+  address?: string;
+  /** Why it was refused: a stable word. */
+  reason?: string;
+}
+
+/** The one way out of sandboxes. */
+export interface Egress {
+  open(order: EgressOrder): EgressSession;
+}
