@@ -1,13 +1,13 @@
 import type { Server } from 'node:net';
 import type { Socket as DatagramSocket } from 'node:dgram';
-import type { NetworkPermission } from '../../protocol/permissions.ts';
+import type { Permissions } from '../../protocol/permissions.ts';
 
 /** A host that a sandbox may reach, as the grant says it. */
 export interface EgressRule {
   /** An exact name, an address, or `*.` and a name. */
   host: string;
   port: number;
-  protocol: NetworkPermission['protocol'];
+  protocol: Permissions['network'][number]['protocol'];
   /** The one address that the admin named for it; only such a one may be private or this machine's own. */
   address?: string;
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
@@ -10,6 +11,7 @@ import {
   ListRootsRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { type Berth, newHome, removeHome, startBerth } from '../support/berth.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -164,20 +166,66 @@ async function inspector(era: 'legacy' | 'modern'): Promise<Driven> {
   };
 }
 
-/** One run of the Inspector's command line; fails with all that it said. */
+const bearer = () => ['--header', `Authorization: Bearer ${token}`];
+
+/** One run of the Inspector's command line. */
 async function inspect(...args: string[]): Promise<string> {
-  const launcher = join(published, 'inspector/clients/launcher/build/index.js');
-  const header = ['--header', `Authorization: Bearer ${token}`];
-  const child = spawn(
-    process.execPath,
-    [launcher, '--cli', up.urls.mcp, '--transport', 'http', ...header, ...args],
-    { env: { PATH: process.env['PATH'], HOME: home }, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  return inspecting('launcher/build/index.js', [
+    '--cli',
+    up.urls.mcp,
+    '--transport',
+    'http',
+    ...bearer(),
+    ...args,
+  ]);
+}
+
+/** A program of the Inspector; fails with all that it said. */
+async function inspecting(
+  program: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  const child = spawn(process.execPath, [join(published, 'inspector/clients', program), ...args], {
+    env: { PATH: process.env['PATH'], HOME: home, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk));
   const code = await new Promise((resolve) => child.once('close', resolve));
   if (code !== 0) throw new Error(`inspector ${args.join(' ')} → ${String(code)}\n${output}`);
   return output;
+}
+
+const pendingSchema = z.object({
+  elicitationPending: z.object({ elicitationId: z.string(), message: z.string() }),
+});
+
+/**
+ * The Inspector's other command line, which keeps a connection in a process of its own and can be asked; neither of
+ * the two lets a server sample.
+ */
+async function mcpdo(era: 'legacy' | 'modern') {
+  const env = {
+    MCP_INSPECTOR_DAEMON_DIR: join(home, `mcpdo-${era}`),
+    MCP_INSPECTOR_DAEMON_TOKEN: randomUUID(),
+  };
+  const run = (...args: string[]) =>
+    inspecting('mcpdo/build/mcp-bin.js', ['--format', 'json', '--connection', 'berth', ...args], env);
+  await run('connect', '--server-url', up.urls.mcp, '--transport', 'http', '--era', era, ...bearer());
+  return {
+    /** Calls a tool, and answers what it asks. */
+    async asked(tool: string, args: readonly string[], answer: readonly string[]) {
+      const { elicitationPending: question } = pendingSchema.parse(
+        JSON.parse(await run('tools/call', tool, ...args)),
+      );
+      return {
+        message: question.message,
+        result: await run('elicitation/respond', question.elicitationId, ...answer),
+      };
+    },
+    close: () => run('daemon', 'stop'),
+  };
 }
 
 describe.each([
@@ -294,6 +342,27 @@ describe.each([
       await client.close();
     },
   );
+});
+
+describe.each(['legacy', 'modern'] as const)('what server-everything asks the Inspector, %s', (era) => {
+  it('is answered from the command line', verifies('mcp.reference-servers', 'mcp.asks'), async () => {
+    const inspector = await mcpdo(era);
+    try {
+      const form = await inspector.asked(
+        'everything__trigger-elicitation-request',
+        [],
+        ['name:=Ada', 'integer:=7'],
+      );
+      expect(form.message).toContain('Everything (local.reference/everything) asks: Please provide inputs');
+      expect(form.result).toMatch(/Name: Ada.*Favorite Integer: 7/);
+      const link = ['url:=https://example.com/pay', 'message:=Look here'];
+      expect((await inspector.asked('everything__trigger-url-elicitation', link, ['--done'])).result).toMatch(
+        /accept/,
+      );
+    } finally {
+      await inspector.close();
+    }
+  });
 });
 
 describe('the graph of server-memory', () => {
