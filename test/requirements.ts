@@ -128,9 +128,11 @@ export const REQUIREMENTS = {
   'egress.bytes':
     'Bytes pass the border as they are, as fast as they are taken, and each end may stop speaking before the other.',
   'egress.calls': 'Between calls nothing moves across the border, unless that was granted.',
-  'egress.bounded': 'Connections, their pace, their time and names of a sandbox are bounded; floods end its network.',
+  'egress.bounded':
+    'Connections, their pace, their time and names of a sandbox are bounded; floods end its network.',
   'egress.closed': 'What is taken back is cut within a second.',
-  'egress.audit': 'Each refusal and each first contact is on record in a sentence; a flood of them is counted.',
+  'egress.audit':
+    'Each refusal and each first contact is on record in a sentence; a flood of them is counted.',
 
   // runner
   'runner.single-flight': 'However many calls wait for a skill, it is started once.',

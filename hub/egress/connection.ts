@@ -1,7 +1,7 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { RefusalReason } from '../../protocol/audit.ts';
 import type { Clock } from '../clock.ts';
-import { addressFault, isOwnDoor, type OwnPlaces } from './addresses.ts';
+import { type addressFault, isOwnDoor, type OwnPlaces } from './addresses.ts';
 import type { Bucket } from './bucket.ts';
 import type { EgressRule } from './egress.ts';
 import { DIAL_MS, HELLO_MS, IDLE_MS, MOST_ADDRESSES } from './limits.ts';
@@ -21,6 +21,8 @@ export interface Border {
   clock: Clock;
   lookup: Lookup;
   own: OwnPlaces;
+  /** `addressFault`, except where a test has an internet of its own. */
+  faultOf: typeof addressFault;
   bytes: Bucket;
   isOpen(): boolean;
 }
@@ -49,7 +51,9 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
   function cut(): void {
     stopTimer();
     inside.resetAndDestroy();
-    outside?.resetAndDestroy();
+    // A reset would wait until it is connected.
+    if (outside?.connecting === true) outside.destroy();
+    else outside?.resetAndDestroy();
   }
   function refuse(reason: RefusalReason, more: { address?: string; named?: string } = {}): void {
     if (inside.destroyed) return;
@@ -72,12 +76,16 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
     inside.off('data', readOpening);
     stopTimer();
     if (opening.kind === 'refused') refuse(opening.reason, namedIn(opening));
-    else void dial(opening);
+    else startDial(opening);
   };
   // An end before the beginning: nothing will follow.
   inside.once('end', () => {
     if (joined === undefined && outside === undefined && inside.listenerCount('data') > 0) cut();
   });
+
+  function startDial(opening: Extract<Opening, { kind: 'granted' }>): void {
+    dial(opening).catch(() => refuse('unreachable'));
+  }
 
   async function dial(opening: Extract<Opening, { kind: 'granted' }>): Promise<void> {
     const { rule } = opening;
@@ -87,7 +95,7 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
     if (addresses.length === 0) return refuse('name-unknown');
     for (const { address } of addresses) {
       // All of them: which one a connection takes is for the network to choose.
-      const fault = addressFault({ address, port, named: rule.address }, border.own);
+      const fault = border.faultOf({ address, port, named: rule.address }, border.own);
       if (fault !== undefined) return refuse(fault, { address });
     }
     if (!border.isOpen()) return refuse('between-calls');
@@ -136,7 +144,7 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
   if (opening.kind === 'granted') {
     stopTimer();
     inside.pause();
-    void dial(opening);
+    startDial(opening);
   } else inside.on('data', readOpening);
 
   return { cut, setOpen: (open) => joined?.setOpen(open) };

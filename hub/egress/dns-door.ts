@@ -52,8 +52,10 @@ export function serveDns(
     });
   });
 
+  let isUdpOpen = true;
+  udp.once('close', () => (isUdpOpen = false));
   return () => {
-    udp.close();
+    if (isUdpOpen) udp.close();
     tcp.close();
     for (const socket of connections) socket.destroy();
   };

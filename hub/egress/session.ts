@@ -2,7 +2,7 @@ import type { Server, Socket } from 'node:net';
 import type { RefusalReason } from '../../protocol/audit.ts';
 import type { Clock } from '../clock.ts';
 import { AppError } from '../../protocol/errors.ts';
-import { machineAddresses, type OwnPlaces, plainAddress } from './addresses.ts';
+import { addressFault, machineAddresses, type OwnPlaces, plainAddress } from './addresses.ts';
 import { bucketOf } from './bucket.ts';
 import { type Border, carry, type Connection } from './connection.ts';
 import { RCODE } from './dns.ts';
@@ -66,7 +66,8 @@ function openSession(order: EgressOrder, { clock, own, lookup, events }: Session
   let calls = 0;
   let isOver = false;
   const isOpen = () => !isOver && (calls > 0 || order.background);
-  const border: Border = { clock, lookup, own, bytes: bucketOf(clock, BYTES), isOpen };
+  const bytes = bucketOf(clock, BYTES);
+  const border: Border = { clock, lookup, own, faultOf: addressFault, bytes, isOpen };
 
   function answer(asked: string): Answer {
     const name = readName(asked);

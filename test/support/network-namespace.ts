@@ -8,6 +8,8 @@ import { onTestFinished } from 'vitest';
 import type { SandboxListeners } from '../../hub/egress/egress.ts';
 import { tempFolder } from './temp-folder.ts';
 
+const SANDBOX = 'bwrap';
+
 /** How a program in the namespace ended. */
 export interface Ran {
   status: number;
@@ -31,7 +33,7 @@ export async function networkNamespace(ports: readonly number[]) {
   const names = ['--ro-bind', nsswitch, '/etc/nsswitch.conf'];
   const init = [process.execPath, join(import.meta.dirname, 'namespace-init.mjs'), JSON.stringify(ports)];
   const child = spawn(
-    'bwrap',
+    SANDBOX,
     ['--unshare-net', ...ordinary, '--die-with-parent', ...view, ...names, '--', ...init],
     { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
   );

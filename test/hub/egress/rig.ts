@@ -5,6 +5,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../../hub/clock.ts';
 import type { EgressEvent, EgressRule } from '../../../hub/egress/egress.ts';
+import { bucketOf, type Rate } from '../../../hub/egress/bucket.ts';
+import { carry } from '../../../hub/egress/connection.ts';
+import { BYTES } from '../../../hub/egress/limits.ts';
 import type { Resolve } from '../../../hub/egress/lookups.ts';
 import { createEgress } from '../../../hub/egress/session.ts';
 
@@ -15,7 +18,10 @@ interface Wishes {
   /** For the port that the server in the world outside has. */
   rules(port: number): EgressRule[];
   /** The server in the world outside, on 127.0.0.1. */
+  /** Left out: one that breaks off whatever reaches it. */
   upstream?: Server;
+  /** Where one listens that is no server of this process. */
+  upstreamPort?: number;
   clock?: Clock;
   resolve?: Resolve;
   doors?: () => { host: string; port: number }[];
@@ -28,8 +34,9 @@ export function here(host: string, port: number, protocol: EgressRule['protocol'
 }
 
 /** A session of which this process is both sides: it listens at the addresses that names get, and connects to them. */
-export async function border({ rules, upstream, clock = systemClock, ...wishes }: Wishes) {
-  const port = await listening(upstream ?? createServer(), '127.0.0.1', 0);
+export async function border({ rules, clock = systemClock, ...wishes }: Wishes) {
+  const upstream = wishes.upstream ?? createServer((socket) => socket.resetAndDestroy());
+  const port = wishes.upstreamPort ?? (await listening(upstream, '127.0.0.1', 0));
   const events: EgressEvent[] = [];
   let told = (): void => undefined;
   const egress = createEgress({
@@ -52,7 +59,7 @@ export async function border({ rules, upstream, clock = systemClock, ...wishes }
   const [udp, tcp] = [createSocket('udp4'), createServer()];
   onTestFinished(() => {
     session.close();
-    upstream?.close();
+    upstream.close();
   });
   await Promise.all(servers.map((server, at) => listening(server, addresses[at] ?? '', port)));
   await once(udp.bind(0, '127.0.0.1'), 'listening');
@@ -141,4 +148,47 @@ export function listener() {
         heard();
       }),
   };
+}
+
+/** Connections that are carried one by one to where a resolver says, in an internet where loopback is public. */
+export async function carried({
+  lookup,
+  clock = systemClock,
+  bytes = BYTES,
+}: {
+  /** The addresses of the name, by how often they were asked for. */
+  lookup(asked: number): readonly string[];
+  clock?: Clock;
+  bytes?: Rate;
+}) {
+  const upstream = listener();
+  const port = await listening(upstream.server, '127.0.0.1', 0);
+  let asked = 0;
+  /** Addresses, and reasons where there were none. */
+  const outcomes: string[] = [];
+  const judged: string[] = [];
+  const bucket = bucketOf(clock, bytes);
+  const door = createServer({ allowHalfOpen: true }, (inside) => {
+    inside.on('error', () => undefined);
+    const rules = [{ host: 'api.test', port, protocol: 'tcp' as const }];
+    carry(
+      { inside, host: 'api.test', port, rules },
+      {
+        clock,
+        lookup: async () =>
+          lookup((asked += 1)).map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+        own: { addresses: () => [], doors: () => [] },
+        faultOf({ address }) {
+          judged.push(address);
+          return address.startsWith('10.') ? 'address-not-public' : undefined;
+        },
+        bytes: bucket,
+        isOpen: () => true,
+      },
+      { reached: (address) => outcomes.push(address), refused: (reason) => outcomes.push(reason) },
+    );
+  });
+  const doorPort = await listening(door, '127.0.0.1', 0);
+  onTestFinished(() => void door.close());
+  return { dial: () => socketTo('127.0.0.1', doorPort), upstream, outcomes, judged, asked: () => asked };
 }

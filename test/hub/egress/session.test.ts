@@ -10,6 +10,7 @@ import {
   MOST_CONNECTIONS,
   NEW_CONNECTIONS,
 } from '../../../hub/egress/limits.ts';
+import { systemResolve } from '../../../hub/egress/lookups.ts';
 import { createEgress } from '../../../hub/egress/session.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { manualClock } from '../../support/manual-clock.ts';
@@ -97,6 +98,12 @@ describe('a session', () => {
     const parts = { clock: systemClock, resolve: async () => [], doors: () => [], events: () => undefined };
     const order = { skill: 'a/b', user: 'owner', background: false, rules: [here('ns.test', 53)] };
     await expectCode(() => createEgress(parts).open(order), 'sandbox-cannot-enforce');
+  });
+});
+
+describe('the names of the world outside', () => {
+  it('are found as every program of this machine finds them', verifies('egress.addresses'), async () => {
+    expect(await systemResolve('localhost')).toContainEqual({ address: '127.0.0.1', family: 4 });
   });
 });
 
