@@ -108,7 +108,8 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
       wasReached = true;
       stopTimer();
       outcome.reached(dialled.remoteAddress ?? '');
-      join(dialled, opening);
+      if (border.isOpen()) join(dialled, opening);
+      else refuse('between-calls');
     });
   }
 
@@ -129,7 +130,6 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
         refused: (fault) => refuse(fault.reason, namedIn(fault)),
       },
     );
-    joined.setOpen(border.isOpen());
     watchIdle();
   }
 

@@ -95,7 +95,10 @@ describe('a granted name that leads inward', () => {
     'is not reached by its own address in place of its name',
     verifies('egress.addresses', 'egress.names'),
     async () => {
-      const { session, dialAddress, refusals } = await border({ rules: (p) => [here('api.test', p)] });
+      const { session, dialAddress, refusals } = await border({
+        // Also with a rule that says so: an address that stands for names is none to be granted.
+        rules: (p) => [here('api.test', p), here('127.64.0.3', p)],
+      });
       session.enter();
       // Of names that nobody has asked for yet, and of loopback.
       for (const address of ['127.64.0.1', '127.64.0.3', '::1'])

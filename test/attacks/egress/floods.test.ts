@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
+import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { EgressRule } from '../../../hub/egress/egress.ts';
 import { DIAL_MS, HELLO_MS, LOOKUPS_OF_HUB, MOST_TOLD } from '../../../hub/egress/limits.ts';
@@ -12,7 +11,7 @@ import { helloWith, record, serverNames } from '../../support/client-hello.ts';
 import { query } from '../../support/dns-query.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { verifies } from '../../support/verifies.ts';
-import { border, everything, here, listener } from '../../hub/egress/rig.ts';
+import { border, everything, here, listener, placed } from '../../hub/egress/rig.ts';
 
 const HOST = 'api.test';
 
@@ -188,13 +187,15 @@ describe('a network that is taken back', () => {
 async function deafServer(): Promise<number> {
   const program = `
 import socket, sys
-s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(0)
-print(s.getsockname()[1], flush=True)
+s = socket.socket(); s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen(0)
+print('ready', flush=True)
 sys.stdin.read()`;
-  const child = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const place = createServer();
+  const port = await placed(place);
+  await new Promise((resolve) => void place.close(resolve));
+  const child = spawn('python3', ['-c', program, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
   onTestFinished(() => void child.kill());
-  const [line] = await once(createInterface(child.stdout), 'line');
-  const port = Number(line);
+  await once(child.stdout, 'data');
   expect(await connecting(port, '127.0.0.1')).toBe('accepted');
   return port;
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
@@ -36,7 +37,7 @@ export function here(host: string, port: number, protocol: EgressRule['protocol'
 /** A session of which this process is both sides: it listens at the addresses that names get, and connects to them. */
 export async function border({ rules, clock = systemClock, ...wishes }: Wishes) {
   const upstream = wishes.upstream ?? createServer((socket) => socket.resetAndDestroy());
-  const port = wishes.upstreamPort ?? (await listening(upstream, '127.0.0.1', 0));
+  const port = wishes.upstreamPort ?? (await placed(upstream));
   const events: EgressEvent[] = [];
   let told = (): void => undefined;
   const egress = createEgress({
@@ -62,9 +63,8 @@ export async function border({ rules, clock = systemClock, ...wishes }: Wishes) 
     upstream.close();
   });
   await Promise.all(servers.map((server, at) => listening(server, addresses[at] ?? '', port)));
-  await once(udp.bind(0, '127.0.0.1'), 'listening');
-  const dnsPort = udp.address().port;
-  await listening(tcp, '127.0.0.1', dnsPort);
+  const dnsPort = await placed(tcp);
+  await once(udp.bind(dnsPort, '127.0.0.1'), 'listening');
   session.attach({ servers, dns: { udp, tcp } });
   const resolver = new Resolver({ timeout: 2000, tries: 1 });
   resolver.setServers([`127.0.0.1:${dnsPort}`]);
@@ -101,6 +101,21 @@ function socketTo(host: string, port: number): Socket {
   socket.on('error', () => undefined);
   onTestFinished(() => void socket.destroy());
   return socket;
+}
+
+/**
+ * Listens on 127.0.0.1, at a port that is free for other addresses of loopback, too: below those that the system gives to
+ * connections.
+ */
+export async function placed(server: Server): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    try {
+      return await listening(server, '127.0.0.1', port);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    }
+  }
 }
 
 async function listening(server: Server, host: string, port: number): Promise<number> {
@@ -155,11 +170,13 @@ export async function carried({
   lookup,
   clock = systemClock,
   bytes = BYTES,
+  isOpen = () => true,
 }: {
   /** The addresses of the name, by how often they were asked for. */
   lookup(asked: number): readonly string[];
   clock?: Clock;
   bytes?: Rate;
+  isOpen?: () => boolean;
 }) {
   const upstream = listener();
   const port = await listening(upstream.server, '127.0.0.1', 0);
@@ -183,7 +200,7 @@ export async function carried({
           return address.startsWith('10.') ? 'address-not-public' : undefined;
         },
         bytes: bucket,
-        isOpen: () => true,
+        isOpen,
       },
       { reached: (address) => outcomes.push(address), refused: (reason) => outcomes.push(reason) },
     );

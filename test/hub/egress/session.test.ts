@@ -15,7 +15,7 @@ import { createEgress } from '../../../hub/egress/session.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { verifies } from '../../support/verifies.ts';
-import { border, everything, here, listener } from './rig.ts';
+import { border, carried, everything, here, listener } from './rig.ts';
 
 const ECHO = () =>
   createServer({ allowHalfOpen: true }, (socket) => void socket.on('error', () => undefined).pipe(socket));
@@ -136,6 +136,23 @@ describe('between calls', () => {
     if (came === '') await once(socket, 'data');
     expect(came).toBe('answer');
   });
+
+  it.each([
+    ['looked for', 0, ['between-calls']],
+    ['dialled', 1, ['127.0.0.1', 'between-calls']],
+  ])(
+    'a host that was just being %s is let go of',
+    verifies('egress.calls'),
+    async (_what, asked, expected) => {
+      let left = asked;
+      const isOpen = () => (left -= 1) >= 0;
+      const { dial, outcomes, upstream } = await carried({ lookup: () => ['127.0.0.1'], isOpen });
+      const socket = dial();
+      socket.write('x');
+      expect(await everything(socket)).toBe('reset');
+      expect([outcomes, upstream.text()]).toEqual([expected, '']);
+    },
+  );
 
   it('a call that goes on keeps the network open for all', verifies('egress.calls'), async () => {
     const { session, dial } = await border({ upstream: ECHO(), rules: (p) => [here('db.test', p)] });
