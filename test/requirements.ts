@@ -117,6 +117,22 @@ export const REQUIREMENTS = {
   'sandbox.runtimes':
     'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
+  'egress.names':
+    'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',
+  'egress.addresses':
+    'A granted name leads to the open internet alone, and to what was checked; elsewhere only where an admin named the address.',
+  'egress.tls': 'Under a grant for TLS a connection names the granted host in the open, or is refused.',
+  'egress.http': 'Under a grant for HTTP every request of a connection is for the granted host.',
+  'egress.clients':
+    'Node, Python, curl and plain TCP reach granted hosts unchanged, whichever kind of socket they take.',
+  'egress.bytes':
+    'Bytes pass the border as they are, as fast as they are taken, and each end may stop speaking before the other.',
+  'egress.calls': 'Between calls nothing moves across the border, unless that was granted.',
+  'egress.bounded':
+    'Connections, their pace, their time and names of a sandbox are bounded; floods end its network.',
+  'egress.closed': 'What is taken back is cut within a second.',
+  'egress.audit':
+    'Each refusal and each first contact is on record in a sentence; a flood of them is counted.',
 
   // runner
   'runner.single-flight': 'However many calls wait for a skill, it is started once.',

@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
 import type { Socket as DatagramSocket } from 'node:dgram';
+import type { RefusalReason } from '../../protocol/audit.ts';
 import type { Permissions } from '../../protocol/permissions.ts';
 
 /** A host that a sandbox may reach, as the grant says it. */
@@ -42,17 +43,25 @@ export interface EgressSession {
 }
 
 /** What happened at the border, for the audit log. Each refusal, and each first contact of a session with a host. */
-export interface EgressEvent {
-  kind: 'reached' | 'refused';
+export type EgressEvent = EgressContact & ({ kind: 'reached' } | EgressRefusal);
+
+interface EgressContact {
   skill: string;
   user: string;
-  /** As the skill named it. */
+  /** As the skill named it; `*` for so many that they are not told one by one. */
   host: string;
   port?: number;
   /** That was, or would have been, connected to. */
   address?: string;
-  /** Why it was refused: a stable word. */
-  reason?: string;
+  /** How many more of the same there were since the last event that told of it; left out for the first one. */
+  count?: number;
+}
+
+interface EgressRefusal {
+  kind: 'refused';
+  reason: RefusalReason;
+  /** What a connection named inside itself in place of the host. */
+  named?: string;
 }
 
 /** The one way out of sandboxes. */

@@ -4,7 +4,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import type { FetchLike } from '@modelcontextprotocol/client';
 import { AppError } from '../../protocol/errors.ts';
 import { responseOf } from '../../protocol/node/fetch-response.ts';
-import { isPublicAddress } from './addresses.ts';
+import { isPublicAddress } from '../egress/addresses.ts';
 
 const FORM = 'application/x-www-form-urlencoded;charset=UTF-8';
 

@@ -13,6 +13,41 @@ const SKILL = { skill: name, version: text(256) };
 const shown = z.strictObject({ mode: z.enum(['all', 'profile', 'search']), profile: text(200).optional() });
 const DECIDED_ON = { approval: text(100), ...SKILL, digest, signer: text(2048) };
 
+/** Why a sandbox's connection, or its question for a name, led nowhere. */
+const refusalReasonSchema = z.enum([
+  'host-not-granted',
+  'port-not-granted',
+  'between-calls',
+  'not-tls',
+  'not-http',
+  'no-name',
+  'other-name',
+  'too-slow',
+  'name-unknown',
+  'address-not-public',
+  'own-address',
+  'own-door',
+  'other-address',
+  'unreachable',
+  'too-many-names',
+  'too-many-connections',
+  'flood',
+]);
+export type RefusalReason = z.infer<typeof refusalReasonSchema>;
+
+/** Where a sandbox's connection was to lead. */
+const CONTACT = {
+  skill: name,
+  user: text(200),
+  /** As the skill named it; `*` for so many that they were not told one by one. */
+  host: text(300),
+  /** Left out where it asked for the name alone. */
+  port: z.int().min(0).max(65_535).optional(),
+  address: text(100).optional(),
+  /** How many more of the same there were since the last record of it. */
+  count: z.int().positive().optional(),
+};
+
 /** Whose task it is, and the tool as the client called it. */
 const TASK = { user: text(200), client: text(200), tool: name };
 
@@ -127,6 +162,16 @@ export const auditEventSchema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('user.signed-in'), skill: name, user: text(200), issuer: text(2048) }),
   z.strictObject({ event: z.literal('user.signed-out'), skill: name, user: text(200) }),
   z.strictObject({ event: z.literal('secret.used'), skill: name, secret: name, user: text(200) }),
+
+  /** The first connection of a sandbox with a host. */
+  z.strictObject({ event: z.literal('network.reached'), ...CONTACT }),
+  z.strictObject({
+    event: z.literal('network.refused'),
+    ...CONTACT,
+    reason: refusalReasonSchema,
+    /** What the connection named inside itself in place of the host. */
+    named: text(300).optional(),
+  }),
 
   z.strictObject({
     event: z.literal('client.added'),

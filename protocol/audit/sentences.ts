@@ -45,6 +45,10 @@ function sentenceOf(record: AuditRecord): string {
       return `${record.user} signed out from ${record.skill}; the tokens were forgotten`;
     case 'secret.used':
       return `${record.skill} was handed the secret ${record.secret} for ${record.user}`;
+    case 'network.reached':
+      return sentenceOfContact(record, 'reached');
+    case 'network.refused':
+      return `${sentenceOfContact(record, 'tried to reach')} ${refusedAs(record)}`;
     case 'client.added':
       return `${record.by} added the client ${record.client}, which acts for ${record.user}${record.shown === undefined ? '' : ` and is shown ${shownAs(record.shown)}`}`;
     case 'client.shown':
@@ -112,6 +116,60 @@ function sentenceOfEnd(record: Event<'call.finished'>): string {
       return `${what} ended after ${time} because the skill stopped${detail}`;
     case 'unknown':
       return `${what} has an unknown outcome${detail}`;
+  }
+}
+
+function sentenceOfContact(
+  record: Event<'network.reached'> | Event<'network.refused'>,
+  verb: 'reached' | 'tried to reach',
+): string {
+  const { skill, user, host, port, address, count: more } = record;
+  const place = [
+    ...(port === undefined ? [] : [`port ${port}`]),
+    ...(address === undefined || address === host ? [] : [`at ${address}`]),
+  ].join(', ');
+  const where = `${host === '*' ? 'other hosts' : host}${place === '' ? '' : ` (${place})`}`;
+  const times = more === undefined ? '' : ` ${count(more, 'more time')}`;
+  return `${skill} ${verb} ${where} for ${user}${times}`;
+}
+
+function refusedAs({ reason, named }: Event<'network.refused'>): string {
+  const instead = named === undefined ? 'another host' : named;
+  switch (reason) {
+    case 'host-not-granted':
+      return 'and was refused: it is not among its hosts';
+    case 'port-not-granted':
+      return 'and was refused: it has that host, but not on that port';
+    case 'between-calls':
+      return 'and was refused: no call was running';
+    case 'not-tls':
+      return 'and was refused: it did not speak TLS there';
+    case 'not-http':
+      return 'and was refused: it did not speak plain HTTP there that has but one meaning';
+    case 'no-name':
+      return 'and was refused: it did not name the host inside the connection';
+    case 'other-name':
+      return `and was refused: inside the connection it named ${instead}`;
+    case 'too-slow':
+      return 'and was refused: it did not say in time whom it wanted';
+    case 'name-unknown':
+      return 'and did not: the name leads to no address';
+    case 'address-not-public':
+      return 'and was refused: that is no address of the open internet';
+    case 'own-address':
+      return 'and was refused: that is an address of this machine';
+    case 'own-door':
+      return 'and was refused: the hub or its registry answers there';
+    case 'other-address':
+      return 'and was refused: that is not the address that was granted';
+    case 'unreachable':
+      return 'and did not: nothing answers there';
+    case 'too-many-names':
+      return 'and was refused: it has asked for too many names';
+    case 'too-many-connections':
+      return 'and was refused: it has too many connections, or opens them too fast';
+    case 'flood':
+      return 'and lost its network until it is started again: it flooded the hub';
   }
 }
 

@@ -11,6 +11,7 @@ import {
   verifyChain,
   type AuditEvent,
   type AuditRecord,
+  type RefusalReason,
 } from '../../protocol/audit.ts';
 import { canonicalJson, digestOf } from '../../protocol/canonical.ts';
 import { publicKeyRecordOf } from '../../protocol/provenance.ts';
@@ -40,8 +41,37 @@ const FINISHED: Extract<AuditEvent, { event: 'call.finished' }> = {
   durationMs: 12.4,
 };
 
+const CONTACT = { skill: 'dev.berth/web', user: 'owner', host: 'api.test', port: 443 };
+const REFUSED_AS: Readonly<Record<RefusalReason, string>> = {
+  'host-not-granted': 'was refused: it is not among its hosts',
+  'port-not-granted': 'was refused: it has that host, but not on that port',
+  'between-calls': 'was refused: no call was running',
+  'not-tls': 'was refused: it did not speak TLS there',
+  'not-http': 'was refused: it did not speak plain HTTP there that has but one meaning',
+  'no-name': 'was refused: it did not name the host inside the connection',
+  'other-name': 'was refused: inside the connection it named another host',
+  'too-slow': 'was refused: it did not say in time whom it wanted',
+  'name-unknown': 'did not: the name leads to no address',
+  'address-not-public': 'was refused: that is no address of the open internet',
+  'own-address': 'was refused: that is an address of this machine',
+  'own-door': 'was refused: the hub or its registry answers there',
+  'other-address': 'was refused: that is not the address that was granted',
+  unreachable: 'did not: nothing answers there',
+  'too-many-names': 'was refused: it has asked for too many names',
+  'too-many-connections': 'was refused: it has too many connections, or opens them too fast',
+  flood: 'lost its network until it is started again: it flooded the hub',
+};
+
 /** One of every event, with the sentence it is to be read as. */
 const EVENTS: readonly [AuditEvent, string][] = [
+  [
+    { event: 'network.reached', ...CONTACT, address: '1.1.1.1' },
+    'dev.berth/web reached api.test (port 443, at 1.1.1.1) for owner',
+  ],
+  ...Object.entries(REFUSED_AS).map(([reason, words]): [AuditEvent, string] => [
+    { event: 'network.refused', ...CONTACT, reason: reason as RefusalReason },
+    `dev.berth/web tried to reach api.test (port 443) for owner and ${words}`,
+  ]),
   [
     {
       event: 'call.asked',

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { isPublicAddress } from '../../../hub/remote/addresses.ts';
+import { isPublicAddress } from '../../../hub/egress/addresses.ts';
 import { authorizedFetch } from '../../../hub/remote/authorized-fetch.ts';
 import { createSharing } from '../../../hub/remote/oauth-client.ts';
 import { guardedFetch } from '../../../hub/remote/guarded-fetch.ts';
