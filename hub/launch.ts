@@ -109,6 +109,7 @@ async function planOf(
   );
   return sandboxPlan({
     label: `${skill.name}@${skill.version}`,
+    holder: { skill: skill.name, user },
     packageDir: skill.packageDir,
     runtime,
     permissions: skill.permissions,
@@ -116,6 +117,17 @@ async function planOf(
     secrets: Object.fromEntries(secrets),
     env: present(parts.environment),
   });
+}
+
+/** The ports of each skill that a start would need a network for. */
+export function portsOfNetworks(skills: readonly InstalledSkill[]): number[][] {
+  return skills
+    .filter(({ manifest, blocked, quarantine }) => {
+      const runs = manifest.runtime.kind !== 'remote' && manifest.runtime.kind !== 'prompt-only';
+      return runs && blocked === undefined && quarantine === undefined;
+    })
+    .map(({ permissions }) => [...new Set(permissions.network.map(({ port }) => port))])
+    .filter((ports) => ports.length > 0);
 }
 
 /** What a fresh package says, started with nothing granted; a package without a program speaks through its files. */

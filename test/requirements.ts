@@ -117,6 +117,14 @@ export const REQUIREMENTS = {
   'sandbox.runtimes':
     'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
+  'sandbox.hosts':
+    'A skill reaches the hosts and ports that were granted, from Node, Python and plain programs alike, and nothing else.',
+  'sandbox.network-apart':
+    'A skill has no power over its network, and the network of one is not there for another.',
+  'sandbox.network-ends':
+    'A network ends with its process and nothing of it stays: no helper, no descriptor, no listener.',
+  'sandbox.network-while-called': 'Between calls the network of a skill is shut, unless it may work then.',
+  'sandbox.network-ahead': 'A network is made before a start needs it, and one that failed delays nothing.',
 
   // runner
   'runner.single-flight': 'However many calls wait for a skill, it is started once.',

@@ -5,10 +5,11 @@ import { nameOf, type Standing } from './accounts.ts';
 import { bwrapArguments } from './bwrap-arguments.ts';
 import type { Machine } from './machine.ts';
 import type { HeldMount } from './mounts.ts';
+import type { SandboxNetwork } from './network.ts';
 import { markOf } from './processes.ts';
 import type { RootEntry } from './programs.ts';
-import type { SandboxedProcess, SandboxPlan } from './sandbox.ts';
-import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
+import type { SandboxPlan } from './sandbox.ts';
+import { FIRST_DESCRIPTOR, type SpawnedSandbox, spawnSandbox } from './spawn-sandbox.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
@@ -43,11 +44,13 @@ const CERTIFICATE_FILES = [
   '/etc/pki/tls/certs/ca-bundle.crt',
   '/etc/ssl/cert.pem',
 ];
+/** The hub answers for every name, at port 53 of the sandbox's own loopback. */
+const NETWORK_FILES = { '/etc/resolv.conf': 'nameserver 127.0.0.1\n' };
 const TIME_ZONES = '/usr/share/zoneinfo';
 
 /**
  * Starts a plan under an account, with folders that were checked for it: gathers what has to exist
- * inside, and the chain of programs that ends in the skill's.
+ * inside, and the chain of programs that ends in the skill's. Without a network there is none.
  * @throws AppError `skill-start-failed`.
  */
 export async function launch(
@@ -55,17 +58,23 @@ export async function launch(
   plan: SandboxPlan,
   standing: Standing,
   held: readonly HeldMount[],
-): Promise<SandboxedProcess> {
+  network?: Pick<SandboxNetwork, 'enter'>,
+): Promise<SpawnedSandbox> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
   const launchers = await launchersOf(machine, standing, plan);
   const granted = await Promise.all(plan.programs.map((name) => machine.programs.named(name)));
-  const files = Object.entries({ ...PLAIN_FILES, ...plan.files });
+  const files = Object.entries({
+    ...PLAIN_FILES,
+    ...(network === undefined ? {} : NETWORK_FILES),
+    ...plan.files,
+  });
   const folders = machine.has.bindDescriptor ? held.map(({ handle }) => handle.fd) : [];
   const firstFolder = FIRST_DESCRIPTOR + files.length;
 
   const options = bwrapArguments({
     standing,
+    network: network === undefined ? 'none' : 'given',
     disableUserNamespaces: machine.has.disableUserNamespaces,
     entries: withoutRepetition([
       ...launchers.entries,
@@ -89,6 +98,7 @@ export async function launch(
   return spawnSandbox({
     label: plan.label,
     bwrap: machine.bwrap,
+    enter: network?.enter ?? [],
     mark: markOf(machine.hub, plan.label),
     options,
     command: [...launchers.command, ...program.command, ...plan.runtime.args],

@@ -37,6 +37,8 @@ export interface BwrapOptions {
 /** What was found out about this machine, once, at the first report. */
 export interface Machine {
   bwrap: string;
+  /** Starts a program in a namespace that is there already; absent where hosts cannot be granted. */
+  nsenter: string | undefined;
   /** Options that not every version has. */
   has: { disableUserNamespaces: boolean; bindDescriptor: boolean };
   root: boolean;
@@ -113,6 +115,7 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
   await groups?.sweep();
   return {
     bwrap,
+    nsenter: await executable('nsenter', options.path),
     has: {
       disableUserNamespaces: help.includes('--disable-userns '),
       bindDescriptor: help.includes('--bind-fd ') && help.includes('--ro-bind-fd '),
