@@ -35,6 +35,7 @@ import { registryClient } from './registry-client.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createRunner } from './runner/supervisor.ts';
 import { createBwrapDriver } from './sandbox/bwrap.ts';
+import { readCertificates } from './sandbox/certificates.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
 import { hubMigrations } from './store/migrations/migrations.ts';
 import type { HubTables } from './store/schema.ts';
@@ -76,6 +77,7 @@ export async function startHub(
   { log, version, environment, outside = OPEN_INTERNET, egress }: HubParts,
 ): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
+  const certificates = config.sandboxCa === undefined ? undefined : await readCertificates(config.sandboxCa);
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
   // Its mode is what keeps other accounts from the admin socket, also where a backup was put back.
   await chmod(paths.hubDir, 0o700);
@@ -90,6 +92,7 @@ export async function startHub(
     stateDir: paths.sandbox,
     forbidden: [config.home],
     log,
+    ...(certificates === undefined ? {} : { certificates }),
     ...(egress === undefined ? {} : { egress: egress((event) => log.info({ ...event }, 'network')) }),
   });
   const { enforces, usable, problem } = await driver.report();

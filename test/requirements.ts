@@ -20,6 +20,8 @@ export const REQUIREMENTS = {
   'permissions.lattice': 'Comparing, narrowing and joining permissions agrees with what they let a skill do.',
   'permissions.diff': 'The difference of two sets of permissions is empty exactly when they allow the same.',
   'permissions.sentences': 'Permissions read as plain sentences, and each can be left out by its id.',
+  'permissions.allowed-hosts':
+    'Where a manifest leaves hosts to the admin, what the admin names is granted, host by host, and nothing else.',
   'permissions.paths-inside': 'A granted folder never stands for a place outside of what the admin named.',
   'effects.author-raises':
     'Silence about a tool means the worst; hints add to what was declared and never take off.',
@@ -273,6 +275,9 @@ export const REQUIREMENTS = {
     'A missing workspace, value or secret is named with its flag, all at once, and nothing is changed.',
   'install.environment': 'A skill sees the variables that were granted to it and no other of the hub.',
   'install.narrowed': 'A permission that the admin refused is not granted, now or by a later upgrade.',
+  'install.allowed-hosts':
+    'Hosts that a manifest leaves open are named at the install, kept by upgrades, and each is a grant of its own.',
+  'grants.cut': 'A host that is taken back is cut from the skill within a second, calls in flight or not.',
   'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
   'install.no-downgrade': 'A version older than the one that serves is never taken in silence.',

@@ -14,6 +14,7 @@ import {
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { NOBODY } from './accounts.ts';
+import { mergeCertificates, type OwnCertificates } from './certificates.ts';
 import { type ControlGroups, findControlGroups } from './cgroup.ts';
 import { inheritedDescriptors } from './descriptors.ts';
 import { startGuard } from './guard.ts';
@@ -32,6 +33,8 @@ export interface BwrapOptions {
   forbidden: readonly string[];
   /** The Node that skills run with; absent: the one that runs the hub. */
   node?: string;
+  /** Certificates (PEM) that sandboxes trust beside those of the machine. */
+  certificates?: string;
 }
 
 /** What was found out about this machine, once, at the first report. */
@@ -49,6 +52,8 @@ export interface Machine {
   /** Device nodes that nobody inside can change, for skills that keep root's files; empty where none can be made. */
   devices: readonly RootEntry[];
   forbidden: readonly string[];
+  /** What sandboxes trust beside the machine's own certificates. */
+  certificates: OwnCertificates | undefined;
   /** Descriptors that the hub was started with and skills must not see. */
   covered: readonly number[];
   orphansEnded: number;
@@ -127,6 +132,10 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
     groups,
     devices: root ? await makeDevices(join(options.stateDir, 'devices'), options.path) : [],
     forbidden: await Promise.all(options.forbidden.map((folder) => realpath(folder).catch(() => folder))),
+    certificates:
+      options.certificates === undefined
+        ? undefined
+        : await mergeCertificates(options.stateDir, options.certificates),
     covered: await inheritedDescriptors(),
     orphansEnded,
   };

@@ -53,7 +53,8 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
     files: secrets.files,
     env: { ...picked(request.env ?? {}, permissions.env), ...secrets.env, ...configVariables(inside.config) },
     programs: permissions.subprocess,
-    network: permissions.network,
+    // A reference that stands for nothing leads nowhere, and is no host that anybody could be asked for.
+    network: permissions.network.filter(({ host }) => !host.startsWith('${')),
     holder: { ...request.holder, background: permissions.background },
   };
 }

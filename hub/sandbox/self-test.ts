@@ -164,8 +164,8 @@ const CHECKS: readonly (readonly [fault: string, holds: (facts: Facts, standing:
   ],
   [
     'the probe saw the environment of the hub',
-    ({ environment, firstEnvironment }) =>
-      environment.length <= MAX_ENVIRONMENT &&
+    ({ environment, firstEnvironment, network }) =>
+      environment.length <= MAX_ENVIRONMENT + (network === undefined ? 0 : MAX_TRUST) &&
       !/^(?!PATH=)\w+=/m.test(firstEnvironment.replaceAll('\0', '\n')),
   ],
   [
@@ -187,6 +187,8 @@ const CHECKS: readonly (readonly [fault: string, holds: (facts: Facts, standing:
 ];
 /** PATH, HOME, TMPDIR, LANG and what bubblewrap adds, PWD. */
 const MAX_ENVIRONMENT = 5;
+/** With a network also where certificates are. */
+const MAX_TRUST = 4;
 
 async function text(stream: AsyncIterable<unknown>): Promise<string> {
   let all = '';
