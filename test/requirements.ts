@@ -126,6 +126,8 @@ export const REQUIREMENTS = {
   'sandbox.network-ends':
     'A network ends with its process and nothing of it stays: no helper, no descriptor, no listener.',
   'sandbox.network-while-called': 'Between calls the network of a skill is shut, unless it may work then.',
+  'sandbox.certificates':
+    'Certificates that an admin adds are trusted in sandboxes, whatever program asks; a broken file stops the start.',
   'sandbox.network-ahead': 'A network is made before a start needs it, and one that failed delays nothing.',
 
   // runner

@@ -9,7 +9,7 @@ interface World {
 }
 
 /** What it says through the channel, with a handle where there is one to hand over. */
-export type InitMessage =
+type InitMessage =
   | { kind: 'server'; port: number }
   | { kind: 'dns-tcp' }
   | { kind: 'dns-udp' }
@@ -22,7 +22,7 @@ export type InitMessage =
  * `::` is dual-stack; where the kernel has no IPv6, `0.0.0.0` stands in for it.
  */
 function init({ net, dgram, process }: World, ports: readonly number[]): void {
-  const send = (message: object, handle?: net.Server | dgram.Socket) =>
+  const send = (message: InitMessage, handle?: net.Server | dgram.Socket) =>
     new Promise<void>((resolve, reject) => {
       process.send?.(message, handle, undefined, (error) => {
         if (error === null) resolve();
