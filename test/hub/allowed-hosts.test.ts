@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
+import type { EgressEvent } from '../../hub/egress/egress.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { hubRig, type HubRig } from '../support/hub-rig.ts';
@@ -19,10 +20,20 @@ const tools = {
       const net = await import('node:net');
       return new Promise((resolve) => {
         const socket = net.connect(args.port, args.host);
-        socket.once('data', (data) => { resolve(String(data)); if (!args.keep) socket.destroy(); });
+        socket.once('data', (data) => { resolve(String(data)); socket.destroy(); });
         socket.once('error', (error) => resolve(error.code));
       });`,
   },
+  later: {
+    code: `
+      globalThis.outcome = new Promise((resolve) => setTimeout(async () => {
+        const net = await import('node:net');
+        const socket = net.connect(args.port, args.host).on('error', (error) => resolve(error.code));
+        socket.once('data', (data) => { resolve(String(data)); socket.destroy(); });
+      }, 200));
+      return 'soon';`,
+  },
+  outcome: { code: `return globalThis.outcome` },
   hang: {
     code: `
       const net = await import('node:net');
@@ -169,35 +180,30 @@ describe('a host that is taken back', () => {
   });
 });
 
-describe('a call', () => {
-  it(
-    'opens the network of its skill, and its end shuts it',
-    verifies('sandbox.network-while-called'),
-    async () => {
-      const { port, sockets } = await far();
-      const rig = await hubRig({ egress: plainEgress });
-      await rig.publish(await folder('1.0.0'));
-      await rig.install(NAME, '*', { hosts: [`example.test:${port}=127.0.0.1`] });
-      expect(await rig.text(NAME, 'reach', { host: 'example.test', port, keep: true })).toBe('far');
-      await new Promise<void>((resolve) => {
-        if (sockets[0]?.destroyed === true) resolve();
-        else sockets[0]?.once('close', () => resolve());
-      });
-      expect(await rig.text(NAME, 'reach', { host: 'example.test', port })).toBe('far');
-    },
-  );
+describe('between calls', () => {
+  /** What becomes of a connection that the skill makes by itself, once nobody calls it. */
+  async function afterCall(permissions: Record<string, unknown>) {
+    const { port, server } = await far();
+    const events: EgressEvent[] = [];
+    const rig = await hubRig({ egress: () => plainEgress((event) => events.push(event)) });
+    await rig.publish(await folder('1.0.0', { permissions }));
+    await rig.install(NAME, '*', { hosts: [`example.test:${port}=127.0.0.1`] });
+    const reached = once(server, 'connection');
+    expect(await rig.text(NAME, 'later', { host: 'example.test', port })).toBe('soon');
+    await expect.poll(() => events.map(({ kind }) => kind), { timeout: 10_000 }).toHaveLength(1);
+    return { events, reached, outcome: () => rig.text(NAME, 'outcome') };
+  }
 
-  it(
-    'of a skill that works between calls leaves it open',
-    verifies('sandbox.network-while-called'),
-    async () => {
-      const { port, sockets } = await far();
-      const rig = await hubRig({ egress: plainEgress });
-      await rig.publish(await folder('1.0.0', { permissions: { ...asksSite, background: true } }));
-      await rig.install(NAME, '*', { hosts: [`example.test:${port}=127.0.0.1`] });
-      expect(await rig.text(NAME, 'reach', { host: 'example.test', port, keep: true })).toBe('far');
-      expect(await rig.text(NAME, 'told')).toBe('example.test');
-      expect(sockets[0]?.destroyed).toBe(false);
-    },
-  );
+  it('the network of a skill is shut', verifies('sandbox.network-while-called'), async () => {
+    const { events, outcome } = await afterCall(asksSite);
+    expect(events).toMatchObject([{ kind: 'refused', host: 'example.test', reason: 'between-calls' }]);
+    expect(await outcome()).toBe('ECONNRESET');
+  });
+
+  it('it is open where that was granted', verifies('sandbox.network-while-called'), async () => {
+    const { events, reached, outcome } = await afterCall({ ...asksSite, background: true });
+    await reached;
+    expect(events).toMatchObject([{ kind: 'reached', host: 'example.test' }]);
+    expect(await outcome()).toBe('far');
+  });
 });

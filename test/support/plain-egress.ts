@@ -37,7 +37,7 @@ function openSession(
     events({ kind: 'refused', skill, user, host, reason, ...(port === undefined ? {} : { port }) });
 
   function resolve(name: string): string | undefined {
-    if (!isOpen() || ruleFor(name) === undefined) {
+    if (ruleFor(name) === undefined) {
       refused(name, 'host-not-granted');
       return undefined;
     }
@@ -52,7 +52,11 @@ function openSession(
     const host = names[Number(address.split('.')[3]) - 1] ?? address;
     const rule = address.startsWith('127.64.') ? ruleFor(host, port) : undefined;
     if (!isOpen() || rule?.address === undefined) {
-      refused(host, rule === undefined ? 'host-not-granted' : isOpen() ? 'address-private' : 'no-call', port);
+      refused(
+        host,
+        rule === undefined ? 'host-not-granted' : isOpen() ? 'address-not-public' : 'between-calls',
+        port,
+      );
       socket.resetAndDestroy();
       return;
     }
@@ -94,7 +98,6 @@ function openSession(
         if (over) return;
         over = true;
         inside -= 1;
-        if (!isOpen()) cut();
       };
     },
     close() {
