@@ -10,6 +10,11 @@ import { readStdin } from './stdin.ts';
 export const ACCEPTANCE_OPTIONS = {
   workspace: { type: 'text', value: 'DIR', about: 'the folder it may work in' },
   set: { type: 'list', value: 'key=value', about: 'a setting' },
+  allowHost: {
+    type: 'list',
+    value: 'NAME[:PORT][=ADDRESS]',
+    about: 'a host it may reach, where it leaves that to you; an address that is not public only this way',
+  },
   secret: { type: 'list', value: 'NAME=source', about: 'a secret, from env:VAR, file:PATH or - (stdin)' },
   without: { type: 'list', value: 'PERMISSION', about: 'grant all but this, such as secrets:API_KEY' },
   allowTool: { type: 'list', value: 'TOOL', about: 'run this tool without asking; * for all others' },
@@ -21,6 +26,7 @@ export const ACCEPTANCE_OPTIONS = {
 export interface AcceptanceFlags {
   workspace: string | undefined;
   set: string[];
+  allowHost: string[];
   secret: string[];
   without: string[];
   allowTool: string[];
@@ -43,6 +49,7 @@ export async function acceptanceOf(context: Context, flags: AcceptanceFlags): Pr
       ? {}
       : { workspace: resolve(context.workingDirectory, flags.workspace) }),
     ...(flags.set.length === 0 ? {} : { config }),
+    ...(flags.allowHost.length === 0 ? {} : { hosts: flags.allowHost }),
     ...(flags.secret.length === 0 ? {} : { secrets }),
     ...(Object.keys(tools).length === 0 ? {} : { tools }),
     ...(flags.without.length === 0 ? {} : { without: flags.without }),
@@ -50,10 +57,11 @@ export async function acceptanceOf(context: Context, flags: AcceptanceFlags): Pr
 }
 
 /** What was said as flags again, for a command that goes on from here; secrets are never repeated. */
-export function acceptanceFlags({ workspace, config, tools, without, secrets }: Acceptance): string {
+export function acceptanceFlags({ workspace, config, hosts, tools, without, secrets }: Acceptance): string {
   return [
     ...(workspace === undefined ? [] : ['--workspace', shellWord(workspace)]),
     ...Object.entries(config ?? {}).flatMap(([key, value]) => ['--set', shellWord(`${key}=${value}`)]),
+    ...(hosts ?? []).flatMap((host) => ['--allow-host', shellWord(host)]),
     ...Object.keys(secrets ?? {}).flatMap((name) => ['--secret', `${shellWord(name)}=env:VARIABLE`]),
     ...Object.entries(tools ?? {}).flatMap(([tool, answer]) => [`--${answer}-tool`, shellWord(tool)]),
     ...(without ?? []).flatMap((id) => ['--without', shellWord(id)]),

@@ -30,8 +30,7 @@ export async function askAboutProposal(
       needed.secrets = { ...needed.secrets, [need.name]: value };
       continue;
     }
-    if (need.kind === 'workspace' ? said.workspace !== undefined : said.config?.[need.name] !== undefined)
-      continue;
+    if (isSaid(need, said)) continue;
     const value = await clack.text({
       message,
       ...(need.kind === 'workspace'
@@ -102,6 +101,12 @@ export async function askAboutProposal(
       needed.without = refused;
     }
   }
+}
+
+/** Hosts of several keys are one list; whoever gave some has thought of all. */
+function isSaid({ kind, name }: ApprovalView['needs'][number], said: Acceptance): boolean {
+  if (kind === 'workspace') return said.workspace !== undefined;
+  return said.config?.[name] !== undefined || (kind === 'host' && said.hosts !== undefined);
 }
 
 function isFolder(path: string): boolean {

@@ -2,6 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adminApi } from '../hub/admin-api.ts';
+import type { Egress } from '../hub/egress/egress.ts';
 import { AppError, asAppError } from '../protocol/errors.ts';
 import { callRoute } from '../protocol/node/http-client.ts';
 import { registryApi } from '../protocol/registry-api.ts';
@@ -94,9 +95,16 @@ async function lookAtSandbox(context: Context): Promise<Omit<Finding, 'what'>[]>
   ];
 }
 
+/** For a look at what the sandbox could do: nothing is started that would use it. */
+const NO_WAY_OUT: Egress = {
+  open() {
+    throw new AppError('unavailable', { detail: 'There is no way out of the sandbox of the doctor.' });
+  },
+};
+
 async function reportIn(context: Context, scratch: string) {
   try {
-    return await openSandbox(context, scratch).report();
+    return await openSandbox(context, scratch, NO_WAY_OUT).report();
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -61,6 +61,8 @@ export const installedSkill = z.object({
 export const acceptance = z.strictObject({
   workspace: z.string().max(4096).optional(),
   config: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()])).optional(),
+  /** Hosts in the place of `${config.x}`: `name[:port][=address]`, after `x@` where there is more than one. */
+  hosts: z.array(z.string().max(400)).max(64).optional(),
   /** Secret values by name; kept by the hub, never shown again. */
   secrets: z.record(z.string().max(128), z.string().max(65_536)).optional(),
   /** Answers per tool name; `*` for all others. */
@@ -96,7 +98,7 @@ export const approvalView = z.object({
   /** What the acceptance has to bring, and the CLI flag for it. */
   needs: z.array(
     z.object({
-      kind: z.enum(['workspace', 'config', 'secret']),
+      kind: z.enum(['workspace', 'config', 'host', 'secret']),
       name: z.string(),
       flag: z.string(),
       title: z.string().optional(),

@@ -7,7 +7,13 @@ import { canonicalJson } from '../protocol/canonical.ts';
 import type { Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { Acceptance } from './admin-api.ts';
-import { checkedConfig, checkedFolder, refuseUngrantableFolders, refuseUnusableSecrets } from './bindings.ts';
+import {
+  checkedConfig,
+  checkedFolder,
+  configOfHosts,
+  refuseUngrantableFolders,
+  refuseUnusableSecrets,
+} from './bindings.ts';
 import { aliasFor } from './exposed-names.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
@@ -15,7 +21,7 @@ import type { VerifiedVersion } from './fetch.ts';
 import { narrowedTo, regrant } from './grants.ts';
 import type { InstallParts } from './install.ts';
 import type { InstalledSkill } from './installed.ts';
-import { configOf, goesBack, grantedBy, needsOf, proposedTools, widenings } from './proposal.ts';
+import { configOf, goesBack, grantedBy, needsOf, proposedTools, type Terms, widenings } from './proposal.ts';
 import type { HubTables } from './store/schema.ts';
 
 /** Something that waits for, or had, an admin's decision. */
@@ -112,11 +118,10 @@ export async function decide(
 ): Promise<InstalledSkill> {
   refuseSettled(proposal);
   const { id, offered, current } = proposal;
-  const granted = grantedBy(offered, current, accepted.without);
-  const manifest = narrowedTo(offered.manifest, granted);
-  const fields = offered.manifest.config;
-  const kept = Object.entries(current?.config ?? {}).filter(([key]) => Object.hasOwn(fields, key));
-  const config = checkedConfig(fields, { ...Object.fromEntries(kept), ...accepted.config });
+  const terms = termsOf(offered, current, accepted);
+  const { config } = terms;
+  const granted = grantedBy(offered, current, terms);
+  const manifest = narrowedTo(offered.manifest, granted, accepted.without);
   const workspace =
     accepted.workspace === undefined
       ? current?.workspace
@@ -183,6 +188,32 @@ export async function decide(
   const installed = parts.installed.get(offered.name);
   if (installed === undefined) throw new Error(`${offered.name} is not there after its own approval`);
   return installed;
+}
+
+/**
+ * What an acceptance says beside yes, with the config values that serve today and fit the new version still.
+ * @throws AppError `binding-refused` for a value that does not fit.
+ */
+export function termsOf(
+  { manifest }: VerifiedVersion,
+  current: InstalledSkill | undefined,
+  { without, config = {}, hosts = [] }: Acceptance,
+): Required<Pick<Terms, 'config' | 'chosen'>> & Terms {
+  const named = configOfHosts(manifest, hosts);
+  const twice = Object.keys(named).find((key) => Object.hasOwn(config, key));
+  if (twice !== undefined) {
+    throw new AppError('binding-refused', {
+      detail: `${twice} is given twice, with --set and with --allow-host.`,
+      hint: 'Leave one of them out.',
+    });
+  }
+  const kept = Object.entries(current?.config ?? {}).filter(([key]) => Object.hasOwn(manifest.config, key));
+  const chosen = { ...config, ...named };
+  return {
+    without,
+    config: checkedConfig(manifest, { ...Object.fromEntries(kept), ...chosen }),
+    chosen: Object.keys(chosen),
+  };
 }
 
 /** Refuses a proposal; what served before goes on serving. */

@@ -1,19 +1,30 @@
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
-import type { ConfigField } from '../protocol/manifest.ts';
-import { bindPaths, type Permissions } from '../protocol/permissions.ts';
+import type { ConfigField, Manifest } from '../protocol/manifest.ts';
+import {
+  allowedHostNames,
+  allowedHostsText,
+  bindPaths,
+  hostKeysOf,
+  readAllowedHosts,
+  type Permissions,
+} from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
 import { LOCAL_USER } from './clients.ts';
 import type { VerifiedVersion } from './fetch.ts';
 import type { HubPaths } from './paths.ts';
 import type { SandboxDriver } from './sandbox/sandbox.ts';
 
-/** Config values as their fields want them. @throws AppError `binding-refused`. */
+/**
+ * Config values as their fields want them; one that stands for hosts in its canonical spelling.
+ * @throws AppError `binding-refused`.
+ */
 export function checkedConfig(
-  fields: Readonly<Record<string, ConfigField>>,
+  { config: fields, permissions }: Pick<Manifest, 'config' | 'permissions'>,
   given: Readonly<Record<string, string | number | boolean>>,
 ): Record<string, string | number | boolean> {
+  const hosts = new Set(hostKeysOf(permissions));
   return Object.fromEntries(
     Object.entries(given).map(([key, value]) => {
       const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
@@ -23,9 +34,54 @@ export function checkedConfig(
           hint: `Its settings: ${Object.keys(fields).join(', ') || 'none'}`,
         });
       }
-      return [key, typedValue(key, field, value)];
+      return [key, hosts.has(key) ? hostsValue(key, field, value) : typedValue(key, field, value)];
     }),
   );
+}
+
+function hostsValue(key: string, field: ConfigField, value: string | number | boolean): string {
+  const reading = readAllowedHosts(String(value));
+  if (!reading.ok) {
+    throw new AppError('binding-refused', {
+      detail: `${key} stands for hosts, but ${reading.problem}.`,
+      hint: reading.remedy,
+    });
+  }
+  typedValue(key, field, allowedHostNames(reading.value));
+  return allowedHostsText(reading.value);
+}
+
+/**
+ * The config values that the hosts of an acceptance stand for: `name[:port][=address]`, with `key@` before it where the
+ * manifest asks for hosts under more than one key.
+ * @throws AppError `binding-refused`.
+ */
+export function configOfHosts(
+  { permissions }: Pick<Manifest, 'permissions'>,
+  given: readonly string[],
+): Record<string, string> {
+  const keys = hostKeysOf(permissions);
+  const byKey = new Map<string, string[]>();
+  for (const text of given) {
+    const [, named, host = text] = /^([A-Za-z][A-Za-z0-9_]{0,63})@(.*)$/s.exec(text) ?? [];
+    const key = named ?? (keys.length === 1 ? keys[0] : undefined);
+    if (key === undefined || !keys.includes(key)) throw unplaced(text, keys);
+    byKey.set(key, [...(byKey.get(key) ?? []), host]);
+  }
+  return Object.fromEntries([...byKey].map(([key, hosts]) => [key, hosts.join(',')]));
+}
+
+function unplaced(text: string, keys: readonly string[]): AppError {
+  if (keys.length === 0) {
+    return new AppError('binding-refused', {
+      detail: `It leaves no hosts to be named, so ${text} cannot be allowed.`,
+      hint: 'Leave --allow-host out.',
+    });
+  }
+  return new AppError('binding-refused', {
+    detail: `It is not clear what ${text} is allowed as.`,
+    hint: `Give ${keys.map((key) => `--allow-host ${key}@HOST`).join(' or ')}`,
+  });
 }
 
 function typedValue(

@@ -55,6 +55,13 @@ export const hubConfigSchema = z.strictObject({
     })
     .prefault({}),
   rate: z.strictObject({ client: bucketSettings(600_000, 20_000, 'a client') }).prefault({}),
+  sandboxCa: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'PEM file of CA certificates, by its absolute path, that skills trust beside the public ones: those of a company.',
+    ),
   clientMetadataUrl: z
     .url({ protocol: /^https$/ })
     .max(2048)

@@ -4,7 +4,14 @@ import type { AuditEvent } from '../protocol/audit.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
 import { AppError } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { atoms, type PermissionAtom, type Permissions } from '../protocol/permissions.ts';
+import {
+  atoms,
+  hostKeysOf,
+  networkId,
+  normalise,
+  type PermissionAtom,
+  type Permissions,
+} from '../protocol/permissions.ts';
 import type { GrantView } from './admin-api.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
@@ -53,12 +60,21 @@ export async function revoke(parts: InstallParts, id: string): Promise<GrantView
   };
 }
 
-/** The manifest's needs as far as they were granted: a refused folder needs no binding. */
-export function narrowedTo(manifest: Manifest, granted: Permissions): Manifest {
+/** The manifest's needs as far as they were granted: a refused folder needs no binding, and a refused host no name. */
+export function narrowedTo(
+  manifest: Manifest,
+  granted: Permissions,
+  without: readonly string[] = [],
+): Manifest {
+  const asked = normalise(manifest.permissions).network;
+  const refusedKeys = hostKeysOf({ network: asked }).filter((key) =>
+    asked.every((entry) => entry.host !== `\${config.${key}}` || without.includes(networkId(entry))),
+  );
   const paths = new Set(granted.filesystem.map((folder) => folder.path));
   const secrets = new Set(granted.secrets.map((secret) => secret.name));
   return {
     ...manifest,
+    config: Object.fromEntries(Object.entries(manifest.config).filter(([key]) => !refusedKeys.includes(key))),
     permissions: {
       ...manifest.permissions,
       filesystem: manifest.permissions.filesystem.filter((folder) => paths.has(folder.path)),

@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type { Kysely, Transaction } from 'kysely';
 import { newApprovalId } from '../protocol/approval.ts';
 import { canonicalJson } from '../protocol/canonical.ts';
-import { atoms, covers, normalise } from '../protocol/permissions.ts';
+import { atoms, covers } from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
-import { decide, pinnedSigner, type Proposal, proposalOf, settle } from './approvals.ts';
+import { decide, pinnedSigner, type Proposal, proposalOf, settle, termsOf } from './approvals.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import { type Clock, timestamp } from './clock.ts';
 import { type FetchParts, fetchVersion, type VerifiedVersion } from './fetch.ts';
 import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { HubPaths } from './paths.ts';
-import { goesBack, grantedBy, widenings } from './proposal.ts';
+import { askedWith, goesBack, grantedBy, widenings } from './proposal.ts';
 import type { Runner } from './runner/runner.ts';
 import type { SandboxDriver } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
@@ -56,11 +56,14 @@ async function asksFirst(
   parts: InstallParts,
   { offered, current }: Proposal,
   range: string,
-  { without }: Acceptance,
+  accept: Acceptance,
 ): Promise<boolean> {
   if (range !== offered.version && goesBack(offered, current).length > 0) return true;
   const signer = await pinnedSigner(parts.db, offered.name);
-  return widenings(offered, current, signer, grantedBy(offered, current, without)).length > 0;
+  return (
+    widenings(offered, current, signer, grantedBy(offered, current, termsOf(offered, current, accept)))
+      .length > 0
+  );
 }
 
 /** Whether nothing is left to decide: these bytes serve already, with all they ask, and nothing else is wanted. */
@@ -73,7 +76,7 @@ function isSatisfied(
     current.digest === offered.digest &&
     current.quarantine === undefined &&
     Object.keys(accept ?? {}).length === 0 &&
-    atoms(normalise(offered.manifest.permissions)).every((asked) =>
+    atoms(askedWith(offered.manifest, current.config)).every((asked) =>
       current.grants.some(
         (grant) => grant.permissionId === asked.id && covers(grant.permission, asked.permission),
       ),

@@ -2,7 +2,13 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
 import type { Manifest } from '../protocol/manifest.ts';
-import { bindPaths, normalise } from '../protocol/permissions.ts';
+import {
+  allowedHostNames,
+  bindPaths,
+  hostKeysOf,
+  normalise,
+  readAllowedHosts,
+} from '../protocol/permissions.ts';
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import type { Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
@@ -97,7 +103,7 @@ async function planOf(
 ): Promise<SandboxPlan> {
   await checkFiles(skill.packageDir, skill.files);
   const data = parts.paths.dataOf(user, skill.name);
-  const bindings = { workspace: skill.workspace, data, config: skill.config };
+  const bindings = { workspace: skill.workspace, data, config: toldConfig(skill) };
   if (bindPaths(skill.permissions, bindings).some((path) => path.root === data)) {
     await mkdir(dirname(data), { recursive: true, mode: 0o700 });
     await parts.driver.makeOwned(data);
@@ -109,6 +115,7 @@ async function planOf(
   );
   return sandboxPlan({
     label: `${skill.name}@${skill.version}`,
+    holder: { skill: skill.name, user },
     packageDir: skill.packageDir,
     runtime,
     permissions: skill.permissions,
@@ -116,6 +123,28 @@ async function planOf(
     secrets: Object.fromEntries(secrets),
     env: present(parts.environment),
   });
+}
+
+/** The config as the skill is told it: of a value that stands for hosts, the names of those that are granted. */
+function toldConfig({ manifest, permissions, config }: InstalledSkill): InstalledSkill['config'] {
+  const granted = new Set(permissions.network.map(({ host }) => host));
+  const told = hostKeysOf(manifest.permissions).flatMap((key) => {
+    const hosts = Object.hasOwn(config, key) ? readAllowedHosts(String(config[key])) : undefined;
+    if (hosts?.ok !== true) return [];
+    return [[key, allowedHostNames(hosts.value.filter(({ host }) => granted.has(host)))] as const];
+  });
+  return { ...config, ...Object.fromEntries(told) };
+}
+
+/** The ports of each skill that a start would need a network for. */
+export function portsOfNetworks(skills: readonly InstalledSkill[]): number[][] {
+  return skills
+    .filter(({ manifest, blocked, quarantine }) => {
+      const runs = manifest.runtime.kind !== 'remote' && manifest.runtime.kind !== 'prompt-only';
+      return runs && blocked === undefined && quarantine === undefined;
+    })
+    .map(({ permissions }) => [...new Set(permissions.network.map(({ port }) => port))])
+    .filter((ports) => ports.length > 0);
 }
 
 /** What a fresh package says, started with nothing granted; a package without a program speaks through its files. */

@@ -12,12 +12,13 @@ import { openAuditLog } from './audit/audit-log.ts';
 import { type Client, openClients } from './clients.ts';
 import { type Clock, systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
+import type { Egress, EgressEvent } from './egress/egress.ts';
 import { exposingGateway } from './exposure.ts';
 import { createGateway } from './gateway.ts';
 import { mcpFirst, mountHub } from './http.ts';
 import type { InstallParts } from './install.ts';
 import { type InstalledSkill, openInstalledSkills } from './installed.ts';
-import { launcher, surfaceCapture } from './launch.ts';
+import { launcher, portsOfNetworks, surfaceCapture } from './launch.ts';
 import { createMcpEndpoint } from './mcp/endpoint.ts';
 import type { ClientAccess } from './oauth/client-access.ts';
 import { fetchJson } from './oauth/fetch-json.ts';
@@ -34,6 +35,7 @@ import { registryClient } from './registry-client.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createRunner } from './runner/supervisor.ts';
 import { createBwrapDriver } from './sandbox/bwrap.ts';
+import { readCertificates } from './sandbox/certificates.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
 import { hubMigrations } from './store/migrations/migrations.ts';
 import type { HubTables } from './store/schema.ts';
@@ -47,6 +49,8 @@ export interface HubParts {
   environment: Readonly<Record<string, string | undefined>>;
   /** Where remote skills may be: the open internet, and for tests a place of theirs. */
   outside?: Outside;
+  /** Serves the networks of sandboxes, and tells what happens there; without one no skill runs that needs a network. */
+  egress?: (events: (event: EgressEvent) => void) => Egress;
 }
 
 /** How long those whose calls were broken off have to take the answer that says so. */
@@ -70,9 +74,10 @@ export interface RunningHub {
  */
 export async function startHub(
   config: HubConfig,
-  { log, version, environment, outside = OPEN_INTERNET }: HubParts,
+  { log, version, environment, outside = OPEN_INTERNET, egress }: HubParts,
 ): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
+  const certificates = config.sandboxCa === undefined ? undefined : await readCertificates(config.sandboxCa);
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
   // Its mode is what keeps other accounts from the admin socket, also where a backup was put back.
   await chmod(paths.hubDir, 0o700);
@@ -87,6 +92,8 @@ export async function startHub(
     stateDir: paths.sandbox,
     forbidden: [config.home],
     log,
+    ...(certificates === undefined ? {} : { certificates }),
+    ...(egress === undefined ? {} : { egress: egress((event) => log.info({ ...event }, 'network')) }),
   });
   const { enforces, usable, problem } = await driver.report();
   if (!usable) log.error({ problem }, 'no usable sandbox: this hub will not run any skill');
@@ -155,6 +162,9 @@ export async function startHub(
     log,
   });
   const checks = argumentChecks();
+  const keepNetworksReady = () => driver.keepReady(portsOfNetworks(installed.list()));
+  installed.onChange(keepNetworksReady);
+  keepNetworksReady();
   const approved = new Set(installed.list().map(({ digest }) => digest));
   installed.onChange(() => {
     for (const skill of installed.list().filter(({ digest }) => !approved.has(digest))) {
@@ -253,6 +263,7 @@ export async function startHub(
         log.warn({ drainMs: config.drainMs }, 'calls in flight are broken off, for the hub has to stop');
       // First the skills: whoever still waits for one is told why.
       await Promise.all([tasks.close(), runner.close()]);
+      await driver.close();
       await Promise.all([open.close(BREAK_OFF_GRACE_MS), admin.close(BREAK_OFF_GRACE_MS)]);
       await endpoint.close();
       try {

@@ -3,6 +3,8 @@ import { type ConfigField, type Manifest, splitName } from '../protocol/manifest
 import {
   atoms,
   diff,
+  fillHosts,
+  hostKeysOf,
   networkId,
   normalise,
   withoutAtoms,
@@ -19,7 +21,7 @@ const MAX_PATH_CHARS = 200;
 
 /** What an admin has to bring before a version can serve. */
 export interface Need {
-  kind: 'workspace' | 'config' | 'secret';
+  kind: 'workspace' | 'config' | 'host' | 'secret';
   name: string;
   /** How the CLI takes it. */
   flag: string;
@@ -36,24 +38,58 @@ export interface ProposedTool {
   answer: Answer;
 }
 
+/** Config values by key. */
+export type Config = Readonly<Record<string, string | number | boolean>>;
+
+/** What a manifest asks, with the hosts that config values and defaults stand for. */
+export function askedWith(manifest: Pick<Manifest, 'config' | 'permissions'>, config: Config): Permissions {
+  return fillHosts(normalise(manifest.permissions), configOf(manifest.config, config));
+}
+
+/** What an acceptance says beside yes: what it leaves out, and the config values with which it is granted. */
+export interface Terms {
+  without?: readonly string[] | undefined;
+  /** Absent: those of what serves. */
+  config?: Config;
+  /** Keys of which the value was given anew: a host in it is granted, also where it was taken back before. */
+  chosen?: readonly string[];
+}
+
 /**
  * What an acceptance would grant: what is asked, less what it refuses and what was refused earlier. An upgrade must
  * not bring back what was left out; a refusal is undone by accepting the version that serves once more.
  * @throws AppError `grant-not-found` for a permission that is not asked.
  */
 export function grantedBy(
-  offered: VerifiedVersion,
+  { manifest, digest }: VerifiedVersion,
   current: InstalledSkill | undefined,
-  without: readonly string[] = [],
+  { without = [], config = current?.config ?? {}, chosen = [] }: Terms = {},
 ): Permissions {
-  const asked = normalise(offered.manifest.permissions);
-  if (current === undefined || current.digest === offered.digest) return withoutAtoms(asked, without);
-  const askedBefore = new Set(atoms(normalise(current.manifest.permissions)).map((atom) => atom.id));
+  const plain = normalise(manifest.permissions);
+  // A reference may be refused by its own name, and each host that stands for it by that of the host.
+  const references = atoms(plain).map((atom) => atom.id);
+  const asked = fillHosts(
+    withoutAtoms(
+      plain,
+      without.filter((id) => references.includes(id)),
+    ),
+    configOf(manifest.config, config),
+  );
+  const filled = new Set(atoms(asked).map((atom) => atom.id));
+  const left = without.filter((id) => filled.has(id) || !references.includes(id));
+  if (current === undefined || current.digest === digest) return withoutAtoms(asked, left);
+  const askedBefore = new Set(atoms(askedWith(current.manifest, current.config)).map((atom) => atom.id));
   const standing = new Set(current.grants.map((grant) => grant.permissionId));
-  const refused = atoms(asked)
-    .map((atom) => atom.id)
-    .filter((id) => askedBefore.has(id) && !standing.has(id));
-  return withoutAtoms(asked, [...new Set([...refused, ...without])]);
+  const anew = new Set(hostsOf(plain, chosen, config).map(networkId));
+  const refused = [...filled].filter((id) => askedBefore.has(id) && !standing.has(id) && !anew.has(id));
+  return withoutAtoms(asked, [...new Set([...refused, ...left])]);
+}
+
+/** The hosts that these keys stand for. */
+function hostsOf(permissions: Permissions, keys: readonly string[], config: Config): Permissions['network'] {
+  const references = new Set(keys.map((key) => `\${config.${key}}`));
+  const network = permissions.network.filter(({ host }) => references.has(host));
+  return fillHosts({ ...permissions, network }, config).network;
 }
 
 /** What is wider than what serves today, one sentence each; empty for a version that only narrows or repairs. */
@@ -140,6 +176,7 @@ export function needsOf(
   have: { workspace: boolean; config: Readonly<Record<string, unknown>>; secrets: ReadonlySet<string> },
 ): Need[] {
   const needs: Need[] = [];
+  const hosts = hostKeysOf(manifest.permissions);
   if (!have.workspace && usesWorkspace(manifest)) {
     needs.push({
       kind: 'workspace',
@@ -150,6 +187,11 @@ export function needsOf(
   }
   for (const [key, field] of Object.entries(manifest.config)) {
     if (field.default !== undefined || have.config[key] !== undefined) continue;
+    if (hosts.includes(key)) {
+      const flag = `--allow-host ${hosts.length === 1 ? '' : `${key}@`}HOST`;
+      needs.push({ kind: 'host', name: key, flag, title: field.title });
+      continue;
+    }
     needs.push({ kind: 'config', name: key, flag: `--set ${key}=VALUE`, title: field.title });
   }
   for (const secret of manifest.permissions.secrets ?? []) {
@@ -183,13 +225,16 @@ export function usesWorkspace(manifest: Manifest): boolean {
   return [...args, ...paths].some((text) => text.includes('${workspace}'));
 }
 
-/** What a manifest asks, whole and in single permissions with the author's reasons. */
-export function askedFor(manifest: Manifest): {
+/** What a manifest asks with these config values, whole and in single permissions with the author's reasons. */
+export function askedFor(
+  manifest: Manifest,
+  config: Config = {},
+): {
   permissions: Permissions;
   atoms: { id: string; sentence: string; reason?: string }[];
 } {
-  const permissions = normalise(manifest.permissions);
-  const reasons = reasonsOf(manifest);
+  const permissions = askedWith(manifest, config);
+  const reasons = reasonsOf(manifest, config);
   return {
     permissions,
     atoms: atoms(permissions).map(({ id, sentence }) => {
@@ -199,10 +244,15 @@ export function askedFor(manifest: Manifest): {
   };
 }
 
-function reasonsOf({ permissions }: Manifest): Map<string, string | undefined> {
+function reasonsOf(
+  { permissions, config: fields }: Manifest,
+  config: Config,
+): Map<string, string | undefined> {
   return new Map<string, string | undefined>([
     ...permissions.network.flatMap((entry) =>
-      normalise({ network: [entry] }).network.map((single) => [networkId(single), entry.reason] as const),
+      askedWith({ config: fields, permissions: { ...permissions, network: [entry] } }, config).network.map(
+        (single) => [networkId(single), entry.reason] as const,
+      ),
     ),
     ...permissions.filesystem.map(({ path, reason }) => [`filesystem:${path}`, reason] as const),
     ...permissions.secrets.map(({ name, reason }) => [`secrets:${name}`, reason] as const),

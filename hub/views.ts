@@ -60,7 +60,7 @@ export async function skillView(
 export async function approvalView(parts: ViewParts, proposal: Proposal): Promise<ApprovalView> {
   const { offered, current } = proposal;
   const { manifest } = offered;
-  const asked = askedFor(manifest);
+  const asked = askedFor(manifest, current?.config);
   const tools = proposedTools(offered, asked.permissions, current);
   const sentences = describe(asked.permissions, tools);
   const gap = gapOf(manifest, asked.permissions, (await parts.driver.report()).enforces);

@@ -7,6 +7,8 @@
  *
  * - A host covers itself; `*.x.org` covers `a.x.org` and `a.b.x.org`, not `x.org`. `tcp` on a port
  *   covers `tls` and `http` on it; one port never covers another.
+ * - A host with the address that an admin named for it is known only to itself: it leads there and
+ *   nowhere else, and without it the host leads to public addresses only.
  * - A folder covers what lies below it; `rw` covers `r`.
  * - `${config.x}`, as a host or as a root, is known only to itself: what an admin puts there later
  *   is no reason to take one permission for another.
@@ -16,7 +18,13 @@
  * Paths are compared by name. Symbolic links are resolved by the hub when it grants and mounts; see
  * `bindPaths`.
  */
-export { DEFAULT_RESOURCES, NO_PERMISSIONS, RESOURCE_BOUNDS, type Permissions } from './permissions/shape.ts';
+export {
+  DEFAULT_RESOURCES,
+  type NetworkPermission,
+  NO_PERMISSIONS,
+  RESOURCE_BOUNDS,
+  type Permissions,
+} from './permissions/shape.ts';
 export {
   covers,
   intersect,
@@ -29,5 +37,13 @@ export { diff, isWider } from './permissions/diff.ts';
 export { type PermissionAtom, atoms, networkId, ofAtoms, withoutAtoms } from './permissions/atoms.ts';
 export { headerOf } from './permissions/declared.ts';
 export { hostCovers } from './permissions/hosts.ts';
+export {
+  allowedHostNames,
+  allowedHostsText,
+  fillHosts,
+  hostKeysOf,
+  readAllowedHost,
+  readAllowedHosts,
+} from './permissions/allowed-hosts.ts';
 export { describe } from './permissions/sentences.ts';
 export { type Bindings, bindPaths, insideValues, substitute } from './permissions/paths.ts';

@@ -20,6 +20,8 @@ export const REQUIREMENTS = {
   'permissions.lattice': 'Comparing, narrowing and joining permissions agrees with what they let a skill do.',
   'permissions.diff': 'The difference of two sets of permissions is empty exactly when they allow the same.',
   'permissions.sentences': 'Permissions read as plain sentences, and each can be left out by its id.',
+  'permissions.allowed-hosts':
+    'Where a manifest leaves hosts to the admin, what the admin names is granted, host by host, and nothing else.',
   'permissions.paths-inside': 'A granted folder never stands for a place outside of what the admin named.',
   'effects.author-raises':
     'Silence about a tool means the worst; hints add to what was declared and never take off.',
@@ -133,6 +135,16 @@ export const REQUIREMENTS = {
   'egress.closed': 'What is taken back is cut within a second.',
   'egress.audit':
     'Each refusal and each first contact is on record in a sentence; a flood of them is counted.',
+  'sandbox.hosts':
+    'A skill reaches the hosts and ports that were granted, from Node, Python and plain programs alike, and nothing else.',
+  'sandbox.network-apart':
+    'A skill has no power over its network, and the network of one is not there for another.',
+  'sandbox.network-ends':
+    'A network ends with its process and nothing of it stays: no helper, no descriptor, no listener.',
+  'sandbox.network-while-called': 'Between calls the network of a skill is shut, unless it may work then.',
+  'sandbox.certificates':
+    'Certificates that an admin adds are trusted in sandboxes, whatever program asks; a broken file stops the start.',
+  'sandbox.network-ahead': 'A network is made before a start needs it, and one that failed delays nothing.',
 
   // runner
   'runner.single-flight': 'However many calls wait for a skill, it is started once.',
@@ -281,6 +293,9 @@ export const REQUIREMENTS = {
     'A missing workspace, value or secret is named with its flag, all at once, and nothing is changed.',
   'install.environment': 'A skill sees the variables that were granted to it and no other of the hub.',
   'install.narrowed': 'A permission that the admin refused is not granted, now or by a later upgrade.',
+  'install.allowed-hosts':
+    'Hosts that a manifest leaves open are named at the install, kept by upgrades, and each is a grant of its own.',
+  'grants.cut': 'A host that is taken back is cut from the skill within a second, calls in flight or not.',
   'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
   'install.no-downgrade': 'A version older than the one that serves is never taken in silence.',

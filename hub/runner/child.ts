@@ -10,6 +10,7 @@ import type { RunnableSkill, RunnerEvents, RunnerLimits, SkillRequest } from './
 import type { Session } from './session.ts';
 import type { Weight } from '../sandbox/sandbox.ts';
 import { weighing } from './weight.ts';
+import { openWhileCalled } from './open-network.ts';
 
 /** Of the places where a surface differs, named in an error. */
 const MAX_DIFFERENCES = 20;
@@ -93,6 +94,7 @@ export function startChild(
   const watched = new Set<unknown>();
   let weigh = (_weight: Weight): void => undefined;
   const weight = weighing({ clock, inFlight: () => calls, weigh: (to) => weigh(to) });
+  const network = openWhileCalled();
   /** Where calls take turns: when the last one is done. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -108,9 +110,10 @@ export function startChild(
       parts,
       { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
       {
-        spawned(id) {
+        spawned(id, enter) {
           spawned = true;
           pid = id;
+          network.made(enter);
         },
         listChanged: recheck,
         resourceUpdated: (uri) => events.resourceUpdated({ skill: skill.name, user, uri }),
@@ -191,6 +194,7 @@ export function startChild(
     const { method, params, signal, onProgress, client } = order;
     calls += 1;
     stopTimer();
+    const leave = network.called();
     try {
       const { session } = open ?? (await unlessAborted(ready, signal, skill.name));
       weight.called();
@@ -209,6 +213,7 @@ export function startChild(
       throw error;
     } finally {
       calls -= 1;
+      leave();
       lastUsed = clock.now();
       whenIdle();
     }

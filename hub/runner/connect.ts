@@ -26,6 +26,8 @@ export interface Connection {
   readonly session: Session;
   /** What it counts where processors are short. */
   weigh(weight: Weight): void;
+  /** A call begins; until the answer is called, its network is open. */
+  enter(): () => void;
   /** Why it ended, once no process of it is left. Never rejects. */
   readonly ended: Promise<AppError>;
   /** Says goodbye and gives it the grace period to end by itself. */
@@ -36,8 +38,8 @@ export interface Connection {
 
 /** What a connection tells whoever holds it. */
 export interface ConnectEvents {
-  /** The process exists, or the address is known to which requests go. */
-  spawned?(pid: number): void;
+  /** The process exists, or the address is known to which requests go; `enter` is the connection's. */
+  spawned?(pid: number, enter: Connection['enter']): void;
   /** The skill says that one of its lists is another now. */
   listChanged?(): void;
   /** A resource that it was asked to watch is another now. */
@@ -82,7 +84,7 @@ export async function connect(
     void opening.then((tooLate) => tooLate.kill(late())).catch(() => undefined);
     throw error;
   });
-  events.spawned?.(link.pid);
+  events.spawned?.(link.pid, link.enter);
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
   try {
@@ -105,6 +107,7 @@ export async function connect(
       pid: link.pid,
       session,
       weigh: link.weigh,
+      enter: link.enter,
       ended: link.ended,
       end: link.end,
       kill: link.kill,
@@ -188,6 +191,7 @@ async function openLink(
   return {
     pid: transport.pid,
     weigh: (weight: Weight) => transport.weigh(weight),
+    enter: () => transport.enter(),
     peer,
     ended,
     kill,

@@ -208,6 +208,7 @@ export async function openRemote(
     pid: 0,
     send: (message) => send(message as Record<string, unknown>),
     weigh: () => undefined,
+    enter: () => () => undefined,
     ended,
     close,
     kill: close,

@@ -63,6 +63,7 @@ export async function openStdio(
     pid: process.pid,
     send: (message) => pipe.send(message),
     weigh: process.weigh,
+    enter: process.enter,
     ended,
     async close() {
       pipe.endInput();

@@ -12,6 +12,8 @@ export interface Transport {
   send(message: object): void;
   /** What its process counts where processors are short; of no effect where it runs elsewhere. */
   weigh(weight: Weight): void;
+  /** A call begins; until the answer is called, its network is open. Of no effect where it runs elsewhere. */
+  enter(): () => void;
   /** Why it ended by itself, once nothing of it is left. Never rejects. */
   readonly ended: Promise<AppError>;
   /** Says that nothing more will come, and ends it after the grace period at the latest. */

@@ -6,6 +6,8 @@ import type { RootEntry } from './programs.ts';
 /** One sandbox as bubblewrap is to make it. Everything that is not here does not exist inside. */
 export interface BwrapOrder {
   standing: Standing;
+  /** A network of its own with nothing in it, or the one that it was started in. */
+  network: 'none' | 'given';
   /** `--disable-userns`, which older versions lack; the system call filter refuses the same. */
   disableUserNamespaces: boolean;
   /** Read-only files and folders: programs, libraries, the package. */
@@ -49,9 +51,10 @@ export function bwrapArguments(order: BwrapOrder): string[] {
 
 const BASE_ENV = { PATH: '/usr/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' };
 
-function namespaces({ standing, disableUserNamespaces }: BwrapOrder): string[] {
+function namespaces({ standing, network, disableUserNamespaces }: BwrapOrder): string[] {
   const shared = [
-    ...['--unshare-pid', '--unshare-net', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
+    ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup'],
+    ...(network === 'none' ? ['--unshare-net'] : []),
     ...['--hostname', 'skill', '--new-session', '--die-with-parent', '--cap-drop', 'ALL'],
   ];
   if (standing.kind === 'account') {

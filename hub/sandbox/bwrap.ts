@@ -10,27 +10,55 @@ import {
   type Standing,
   standingFor,
 } from './accounts.ts';
+import type { Egress } from '../egress/egress.ts';
 import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
+import { makeNetwork, type SandboxNetwork } from './network.ts';
+import { withNetwork } from './network-session.ts';
+import { createReadyNetworks } from './ready-networks.ts';
 import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
-import { faultOf, probePlan } from './self-test.ts';
+import { faultOf, greetProbe, PROBE_PORTS, probePlan } from './self-test.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */
 const UNPRIVILEGED: Account = NOBODY;
 
+/** Why hosts cannot be granted: that nothing here serves them is no fault to speak of. */
+type NetworkFault = { words: string } | typeof NO_EGRESS | undefined;
+const NO_EGRESS = 'no egress';
+
 /** The loader obeys these, and the launcher inside starts before it has given up its rights. */
 const LOADER_VARIABLE = /^(?:LD_|GLIBC_|GCONV_PATH$|LOCPATH$|NLSPATH$)/;
+
+/** A driver that makes networks ahead of their use. */
+export interface BwrapDriver extends SandboxDriver {
+  /** From now on keeps a network ready for each of these lists of ports, and no other. */
+  keepReady(ports: readonly (readonly number[])[]): void;
+  /** Drops the networks that nobody used. */
+  close(): Promise<void>;
+}
 
 /**
  * The sandbox of Linux: bubblewrap, a system call filter, resource limits and, where the hub is root,
  * control groups and an unprivileged account. It answers for what it reports, because its first
  * report runs a probe in it; nothing runs while that fails.
  */
-export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Logger }): SandboxDriver {
+export function createBwrapDriver({
+  log,
+  egress,
+  ...options
+}: BwrapOptions & {
+  log: Logger;
+  /** Serves the networks of sandboxes; absent: no hosts can be granted, and nothing is looked at for it. */
+  egress?: Egress;
+}): BwrapDriver {
   let looked: Promise<Found> | undefined;
   const dataFolders = new Map<string, { uid: number; users: number }>();
-  const found = () => (looked ??= findOut(options));
+  const found = () => (looked ??= findOut(options, egress !== undefined));
+  const networks = createReadyNetworks({
+    make: async (ports) => makeNetwork((await usable()).machine, ports),
+    failed: (error) => log.warn({ err: error }, 'could not make a network ahead of its use'),
+  });
 
   async function usable(): Promise<Found & { machine: Machine }> {
     const { machine, report, ...more } = await found();
@@ -47,14 +75,18 @@ export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Log
 
     async start(plan) {
       const { machine, report, rootFiles } = await usable();
-      refuseUnenforceable(plan, report.enforces);
+      refuseLoaderVariables(plan);
+      const border =
+        egress !== undefined && report.enforces.includes('hostFilter') ? { egress, networks } : undefined;
       await makeDataMounts(plan);
       const held = await holdMounts({ forbidden: machine.forbidden, dataDir: plan.dataDir }, plan.mounts);
       try {
         const standing = await standingOf(machine, rootFiles, held, plan);
         const leave = await enterDataFolder(dataFolders, plan, standing);
         try {
-          const process = await launch(machine, plan, standing, held);
+          const process = await withNetwork(border, plan, (network) =>
+            launch(machine, plan, standing, held, network),
+          );
           void process.exited.then(leave);
           log.debug({ skill: plan.label, pid: process.pid, standing: standing.kind }, 'sandbox started');
           return process;
@@ -81,6 +113,14 @@ export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Log
         await releaseMounts(held);
       }
     },
+
+    keepReady(lists) {
+      void found().then(
+        ({ report }) => report.enforces.includes('hostFilter') && networks.keep(lists),
+        () => undefined,
+      );
+    },
+    close: () => networks.close(),
   };
 }
 
@@ -92,14 +132,10 @@ interface Found {
   rootFiles: boolean;
 }
 
-async function findOut(options: BwrapOptions): Promise<Found> {
+async function findOut(options: BwrapOptions, wantsNetworks: boolean): Promise<Found> {
   const machine = await lookAtMachine(options);
   if (!('bwrap' in machine)) return { machine: undefined, report: unusable(machine), rootFiles: false };
-  const fault = await selfTest(
-    machine,
-    options,
-    machine.root ? { kind: 'account', ...UNPRIVILEGED } : { kind: 'own' },
-  );
+  const fault = await selfTest(machine, options, mainStanding(machine));
   if (fault !== undefined) {
     const problem = {
       detail: `The sandbox does not hold: ${fault}.`,
@@ -112,16 +148,40 @@ async function findOut(options: BwrapOptions): Promise<Found> {
     machine.devices.length > 0 &&
     machine.groups?.enforces.includes('pids') === true &&
     (await selfTest(machine, options, { kind: 'root-files' })) === undefined;
-  return { machine, report: reportOf(machine, rootFiles), rootFiles };
+  const hosts = wantsNetworks ? await networkFault(machine, options) : NO_EGRESS;
+  return { machine, report: reportOf(machine, rootFiles, hosts), rootFiles };
+}
+
+async function networkFault(machine: Machine, options: BwrapOptions): Promise<NetworkFault> {
+  if (machine.nsenter === undefined) return { words: 'nsenter (util-linux) is not on the PATH' };
+  try {
+    const network = await makeNetwork(machine, PROBE_PORTS);
+    try {
+      greetProbe(network.listeners);
+      const words = await selfTest(machine, options, mainStanding(machine), network);
+      return words === undefined ? undefined : { words };
+    } finally {
+      await network.close();
+    }
+  } catch (error) {
+    if (error instanceof AppError) return { words: error.message.replace(/\.$/, '') };
+    throw error;
+  }
+}
+
+function mainStanding({ root }: Machine): Standing {
+  return root ? { kind: 'account', ...UNPRIVILEGED } : { kind: 'own' };
 }
 
 async function selfTest(
   machine: Machine,
   options: BwrapOptions,
   standing: Standing,
+  network?: SandboxNetwork,
 ): Promise<string | undefined> {
   try {
-    return await faultOf(await launch(machine, await probePlan(options.stateDir), standing, []), standing);
+    const plan = await probePlan(options.stateDir, network === undefined ? 'none' : 'own');
+    return await faultOf(await launch(machine, plan, standing, [], network), standing);
   } catch (error) {
     if (error instanceof AppError) return error.message.replace(/\.$/, '');
     throw error;
@@ -132,7 +192,7 @@ function unusable(problem: Problem): SandboxReport {
   return { driver: 'bwrap', usable: false, problem, enforces: [], notes: [] };
 }
 
-function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
+function reportOf(machine: Machine, rootFiles: boolean, hosts: NetworkFault): SandboxReport {
   const controllers = machine.groups?.enforces ?? [];
   const pids: Capability[] = machine.root ? [] : ['pids'];
   const bounded = new Set<Capability>([...pids, ...controllers]);
@@ -147,6 +207,12 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
             ? "A skill that was granted a folder which only root may use keeps root's file ownership for it, without capabilities."
             : 'A folder that only root may use cannot be granted here: the machine lacks what it takes to hold such a skill.',
         ]
+      : []),
+    ...(hosts === undefined
+      ? ['Skills reach the hosts that were granted to them, and no other: the hub makes each connection.']
+      : []),
+    ...(typeof hosts === 'object'
+      ? [`Skills that need a network cannot run here, for it cannot be limited to hosts: ${hosts.words}.`]
       : []),
     'Disk use is bounded in scratch folders; what a skill writes into granted folders and its data folder is not counted.',
     ...(lacking.includes('memory')
@@ -165,20 +231,17 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
   return {
     driver: 'bwrap',
     usable: true,
-    enforces: ['files', 'network', 'syscalls', 'disk', 'subprocess', ...bounded],
+    enforces: [
+      ...(['files', 'network'] as const),
+      ...(hosts === undefined ? (['hostFilter'] as const) : []),
+      ...(['syscalls', 'disk', 'subprocess'] as const),
+      ...bounded,
+    ],
     notes,
   };
 }
 
-function refuseUnenforceable(plan: SandboxPlan, enforces: readonly Capability[]): void {
-  const [first] = plan.network;
-  if (first !== undefined && !enforces.includes('hostFilter')) {
-    throw new AppError('sandbox-cannot-enforce', {
-      detail: `${plan.label} was granted the host ${first.host}:${first.port}, and this sandbox cannot hold it to certain hosts (hostFilter).`,
-      hint: 'Revoke its network permission to run it without a network.',
-      data: { capability: 'hostFilter' },
-    });
-  }
+function refuseLoaderVariables(plan: SandboxPlan): void {
   const loader = Object.keys(plan.env).find((name) => LOADER_VARIABLE.test(name));
   if (loader !== undefined) {
     throw new AppError('binding-refused', {

@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process';
 import { markOf, type ProcessIdentity } from './processes.ts';
 
 /**
- * Waits for the end of its input and then of the hub, `$1`; ends every process whose command line
- * begins with the mark, `$2`, until two looks in a row find none. The first wait is for the kernel: only
- * when the hub is quite gone have all that it binds to the hub been told. Looks are counted, because
- * anybody can write a mark; grep's verdict is not asked, because processes come and go while it reads.
+ * Waits for the end of its input and then of the hub, `$1`; ends every process of which the name or an argument
+ * begins with the mark, until two looks in a row find none. The mark stands in its environment: as an argument it
+ * would name the guard itself. The first wait is for the kernel: only when the hub is quite gone have all that it
+ * binds to the hub been told. Looks are counted, because anybody can write a mark; grep's verdict is not asked,
+ * because processes come and go while it reads.
  */
 const SCRIPT = `
 while read -r _; do :; done
@@ -15,7 +16,7 @@ looks=0
 empty=0
 while [ $looks -lt 100 ] && [ $empty -lt 2 ]; do
   looks=$((looks + 1))
-  found=$(grep -lsa "^$2" /proc/[0-9]*/cmdline)
+  found=$(grep -lsaz "^$MARK" /proc/[0-9]*/cmdline)
   if [ -z "$found" ]; then empty=$((empty + 1)); else empty=0; fi
   for file in $found; do
     pid=\${file#/proc/}
@@ -31,9 +32,9 @@ done
  * end of a pipe of ours, so that it learns of any death at once, and it does nothing until then.
  */
 export function startGuard(shell: string, hub: ProcessIdentity): void {
-  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', String(hub.pid), markOf(hub, '')], {
+  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', String(hub.pid)], {
     cwd: '/',
-    env: { PATH: '/usr/bin:/bin' },
+    env: { PATH: '/usr/bin:/bin', MARK: markOf(hub, '') },
     // Out of the hub's group: what ends the hub from a terminal must not end its guard first.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

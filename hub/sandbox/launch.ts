@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import { nameOf, type Standing } from './accounts.ts';
 import { bwrapArguments } from './bwrap-arguments.ts';
+import { CERTIFICATE_FILES } from './certificates.ts';
 import type { Machine } from './machine.ts';
 import type { HeldMount } from './mounts.ts';
+import type { SandboxNetwork } from './network.ts';
 import { markOf } from './processes.ts';
 import type { RootEntry } from './programs.ts';
-import type { SandboxedProcess, SandboxPlan } from './sandbox.ts';
-import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
+import type { SandboxPlan } from './sandbox.ts';
+import { FIRST_DESCRIPTOR, type SpawnedSandbox, spawnSandbox } from './spawn-sandbox.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
@@ -37,17 +39,13 @@ const PLAIN_FILES = {
   '/etc/nsswitch.conf': 'passwd: files\ngroup: files\nhosts: files dns\n',
 };
 
-/** Certificates that clients of TLS look for, by distribution. */
-const CERTIFICATE_FILES = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-];
+/** The certificates that an admin added, by themselves. */
+const OWN_CERTIFICATES_FILE = '/etc/ssl/certs/own-certificates.crt';
 const TIME_ZONES = '/usr/share/zoneinfo';
 
 /**
  * Starts a plan under an account, with folders that were checked for it: gathers what has to exist
- * inside, and the chain of programs that ends in the skill's.
+ * inside, and the chain of programs that ends in the skill's. Without a network there is none.
  * @throws AppError `skill-start-failed`.
  */
 export async function launch(
@@ -55,23 +53,30 @@ export async function launch(
   plan: SandboxPlan,
   standing: Standing,
   held: readonly HeldMount[],
-): Promise<SandboxedProcess> {
+  network?: Pick<SandboxNetwork, 'enter'>,
+): Promise<SpawnedSandbox> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
   const launchers = await launchersOf(machine, standing, plan);
   const granted = await Promise.all(plan.programs.map((name) => machine.programs.named(name)));
-  const files = Object.entries({ ...PLAIN_FILES, ...plan.files });
+  const files = Object.entries({
+    ...PLAIN_FILES,
+    ...(network === undefined ? {} : networkFiles(machine)),
+    ...plan.files,
+  });
   const folders = machine.has.bindDescriptor ? held.map(({ handle }) => handle.fd) : [];
   const firstFolder = FIRST_DESCRIPTOR + files.length;
+  const known = await publicFiles(machine);
 
   const options = bwrapArguments({
     standing,
+    network: network === undefined ? 'none' : 'given',
     disableUserNamespaces: machine.has.disableUserNamespaces,
     entries: withoutRepetition([
       ...launchers.entries,
       ...granted.flatMap(({ entries }) => entries),
       ...program.entries,
-      ...(await publicFiles()),
+      ...known,
       { source: await realpath(plan.packageDir), target: '/skill' },
     ]),
     mounts: held.map(({ source, target, mode }, index) => ({
@@ -83,12 +88,13 @@ export async function launch(
     files: files.map(([target], index) => ({ descriptor: FIRST_DESCRIPTOR + index, target })),
     scratch: plan.scratch,
     diskMb: plan.limits.diskMb,
-    env: plan.env,
+    env: { ...(network === undefined ? {} : trustOf(machine, known)), ...plan.env },
   });
   const group = await machine.groups?.create(plan.limits);
   return spawnSandbox({
     label: plan.label,
     bwrap: machine.bwrap,
+    enter: network?.enter ?? [],
     mark: markOf(machine.hub, plan.label),
     options,
     command: [...launchers.command, ...program.command, ...plan.runtime.args],
@@ -190,15 +196,42 @@ function processLimit(machine: Machine, standing: Standing, pids: number): numbe
   return machine.groups?.enforces.includes('pids') === true ? undefined : SHARED_PROCESSES;
 }
 
+/** The hub answers for every name, at port 53 of the sandbox's own loopback. */
+function networkFiles({ certificates }: Machine): Record<string, string> {
+  return {
+    '/etc/resolv.conf': 'nameserver 127.0.0.1\n',
+    ...(certificates === undefined ? {} : { [OWN_CERTIFICATES_FILE]: certificates.own }),
+  };
+}
+
 /** By real paths: bubblewrap would follow a link inside the root that it is building. */
-async function publicFiles(): Promise<RootEntry[]> {
+async function publicFiles({ certificates }: Machine): Promise<RootEntry[]> {
   const found = await Promise.all(
     [...CERTIFICATE_FILES, TIME_ZONES].map(async (target): Promise<RootEntry[]> => {
       const source = await realpath(target).catch(() => undefined);
       return source === undefined ? [] : [{ source, target }];
     }),
   );
-  return found.flat();
+  const entries = found.flat();
+  if (certificates === undefined) return entries;
+  const usual = CERTIFICATE_FILES.filter((file) => entries.some(({ target }) => target === file));
+  const places = usual.length === 0 ? CERTIFICATE_FILES.slice(0, 1) : usual;
+  return [...entries, ...places.map((target) => ({ source: certificates.bundle, target }))];
+}
+
+/**
+ * What tells programs where their certificates are: Python looks elsewhere on many machines, and Node has its own list,
+ * to which it adds only what it is told to.
+ */
+function trustOf({ certificates }: Machine, entries: readonly RootEntry[]): Record<string, string> {
+  const bundle = CERTIFICATE_FILES.find((file) => entries.some(({ target }) => target === file));
+  if (bundle === undefined) return {};
+  return {
+    SSL_CERT_FILE: bundle,
+    ...(certificates === undefined
+      ? {}
+      : { REQUESTS_CA_BUNDLE: bundle, CURL_CA_BUNDLE: bundle, NODE_EXTRA_CA_CERTS: OWN_CERTIFICATES_FILE }),
+  };
 }
 
 /** The last of several for one place: a program's own file wins over a launcher's. */

@@ -14,6 +14,7 @@ import {
 import { isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { NOBODY } from './accounts.ts';
+import { mergeCertificates, type OwnCertificates } from './certificates.ts';
 import { type ControlGroups, findControlGroups } from './cgroup.ts';
 import { inheritedDescriptors } from './descriptors.ts';
 import { startGuard } from './guard.ts';
@@ -32,11 +33,15 @@ export interface BwrapOptions {
   forbidden: readonly string[];
   /** The Node that skills run with; absent: the one that runs the hub. */
   node?: string;
+  /** Certificates (PEM) that sandboxes trust beside those of the machine. */
+  certificates?: string;
 }
 
 /** What was found out about this machine, once, at the first report. */
 export interface Machine {
   bwrap: string;
+  /** Starts a program in a namespace that is there already; absent where hosts cannot be granted. */
+  nsenter: string | undefined;
   /** Options that not every version has. */
   has: { disableUserNamespaces: boolean; bindDescriptor: boolean };
   root: boolean;
@@ -47,6 +52,8 @@ export interface Machine {
   /** Device nodes that nobody inside can change, for skills that keep root's files; empty where none can be made. */
   devices: readonly RootEntry[];
   forbidden: readonly string[];
+  /** What sandboxes trust beside the machine's own certificates. */
+  certificates: OwnCertificates | undefined;
   /** Descriptors that the hub was started with and skills must not see. */
   covered: readonly number[];
   orphansEnded: number;
@@ -113,6 +120,7 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
   await groups?.sweep();
   return {
     bwrap,
+    nsenter: await executable('nsenter', options.path),
     has: {
       disableUserNamespaces: help.includes('--disable-userns '),
       bindDescriptor: help.includes('--bind-fd ') && help.includes('--ro-bind-fd '),
@@ -124,6 +132,10 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
     groups,
     devices: root ? await makeDevices(join(options.stateDir, 'devices'), options.path) : [],
     forbidden: await Promise.all(options.forbidden.map((folder) => realpath(folder).catch(() => folder))),
+    certificates:
+      options.certificates === undefined
+        ? undefined
+        : await mergeCertificates(options.stateDir, options.certificates),
     covered: await inheritedDescriptors(),
     orphansEnded,
   };

@@ -8,7 +8,7 @@ import {
   type Permissions,
   substitute,
 } from '../../protocol/permissions.ts';
-import type { SandboxMount, SandboxPlan, SandboxRuntime } from './sandbox.ts';
+import type { SandboxHolder, SandboxMount, SandboxPlan, SandboxRuntime } from './sandbox.ts';
 
 /** Where a secret with `inject: file` appears; `<NAME>_FILE` in the environment says so. */
 const SECRETS_FOLDER = '/run/secrets';
@@ -16,6 +16,8 @@ const SECRETS_FOLDER = '/run/secrets';
 /** What a plan is made from: an unpacked package, what was granted to it, and what the grants stand for. */
 export interface PlanRequest {
   label: string;
+  /** On whose record it stands what the process reaches. */
+  holder: Pick<SandboxHolder, 'skill' | 'user'>;
   packageDir: string;
   runtime: SandboxRuntime;
   /** What was granted, not what was asked. */
@@ -51,7 +53,9 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
     files: secrets.files,
     env: { ...picked(request.env ?? {}, permissions.env), ...secrets.env, ...configVariables(inside.config) },
     programs: permissions.subprocess,
-    network: permissions.network,
+    // A reference that stands for nothing leads nowhere, and is no host that anybody could be asked for.
+    network: permissions.network.filter(({ host }) => !host.startsWith('${')),
+    holder: { ...request.holder, background: permissions.background },
   };
 }
 

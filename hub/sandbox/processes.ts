@@ -47,12 +47,12 @@ export async function whenGone(identity: ProcessIdentity): Promise<void> {
   }
 }
 
-/** How a sandbox's outermost process names itself, so that a later hub knows whose it was. */
+/** How a sandbox's outermost process names itself, or what it carries as an argument, so that a later hub knows whose it was. */
 export function markOf(hub: ProcessIdentity, label: string): string {
   return `berth-sandbox:${hub.pid}:${hub.startTime}:${label}`;
 }
 
-const MARK = /^berth-sandbox:(\d+):(\d+):/;
+const MARK = /(?:^|\0)berth-sandbox:(\d+):(\d+):/;
 
 /**
  * Ends sandboxes whose hub is gone. The kernel does that by itself; this is for the instant in which

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Permissions } from '../../protocol/permissions.ts';
+import type { EgressRule } from '../egress/egress.ts';
 
 /**
  * What one sandboxed process gets, as data: everything not named here does not exist for it.
@@ -27,8 +27,17 @@ export interface SandboxPlan {
   /** Programs outside the package that the grant names, as bare names looked up on the hub's PATH. */
   programs: readonly string[];
   /** Hosts that the grant names. Not empty means that the driver must be able to filter them. */
-  network: Permissions['network'];
+  network: readonly EgressRule[];
+  /** For whom it runs; what it reaches goes on record under these names. Needed where `network` is not empty. */
+  holder?: SandboxHolder;
   limits: { memoryMb: number; cpus: number; pids: number; diskMb: number };
+}
+
+export interface SandboxHolder {
+  skill: string;
+  user: string;
+  /** Whether it may use its network between calls, too. */
+  background: boolean;
 }
 
 export interface SandboxRuntime {
@@ -73,6 +82,11 @@ export interface SandboxedProcess {
   readonly exited: Promise<SandboxExit>;
   /** Weighs the whole tree from now on, where the driver can; `answering` at the start. */
   weigh(weight: Weight): void;
+  /**
+   * A call begins; until the answer is called, its network is open. Without `background` it is shut otherwise. Of no
+   * effect where it has none.
+   */
+  enter(): () => void;
   /** Ends the whole process tree; resolves when it is gone. Safe to call twice. */
   kill(): Promise<void>;
 }

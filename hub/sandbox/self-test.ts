@@ -1,8 +1,10 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { SandboxListeners } from '../egress/egress.ts';
 import { INSIDE, type Standing } from './accounts.ts';
-import type { SandboxedProcess, SandboxPlan } from './sandbox.ts';
+import type { SandboxPlan } from './sandbox.ts';
+import type { SpawnedSandbox } from './spawn-sandbox.ts';
 
 /** What the probe sees of the world it is in. */
 const factsSchema = z.object({
@@ -15,11 +17,15 @@ const factsSchema = z.object({
   seen: z.array(z.string()),
   written: z.array(z.string()),
   devices: z.boolean(),
+  /** What became of three tries to speak to the hub; absent where there is no network to try. */
+  network: z.object({ open: z.string(), shut: z.string(), name: z.string() }).optional(),
 });
 type Facts = z.infer<typeof factsSchema>;
 
 const MAX_OUTPUT_CHARS = 64 * 1024;
 const TIMEOUT_MS = 20_000;
+/** For one answer of this process to the probe. */
+const ANSWER_TIMEOUT_MS = 5_000;
 
 /** Paths that must not be there, and files that must not be writable (each is opened, none is written). */
 const UNSEEN = [
@@ -45,6 +51,21 @@ const UNWRITABLE = [
 
 const PROBE = `
 import { constants, closeSync, existsSync, openSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
+import { connect } from 'node:net';
+const { argv: [, , openPort, shutPort] } = process;
+const answer = (ask) => new Promise((resolve) => {
+  setTimeout(resolve, ${ANSWER_TIMEOUT_MS}, 'no answer').unref();
+  ask((word) => resolve(String(word))).once('error', ({ code }) => resolve(code));
+});
+const tried = (port) => answer((said) => connect(Number(port), '127.0.0.1').once('data', said));
+const asked = () => answer((said) => {
+  const socket = createSocket('udp4').once('message', said);
+  // A refusal of the first is told with the second.
+  socket.connect(53, '127.0.0.1', () => socket.send('?', () => socket.send('?')));
+  return socket;
+});
+const network = openPort && { open: await tried(openPort), shut: await tried(shutPort), name: await asked() };
 const text = (path) => { try { return readFileSync(path, 'utf8'); } catch (error) { return error.code; } };
 const opens = (path, flags) => { try { closeSync(openSync(path, flags)); return true; } catch { return false; } };
 const link = (path) => { try { return readlinkSync(path); } catch { return ''; } };
@@ -59,11 +80,18 @@ process.stdout.write(JSON.stringify({
   seen: ${JSON.stringify(UNSEEN)}.filter(existsSync),
   written: ${JSON.stringify(UNWRITABLE)}.filter(write),
   devices: opens('/dev/null', 'r+') && opens('/dev/urandom', 'r') && opens('/tmp/probe', 'w'),
-}));
+  network,
+}), () => process.exit());
 `;
 
-/** The plan of the probe: a skill with nothing granted. */
-export async function probePlan(stateDir: string): Promise<SandboxPlan> {
+/** Where the probe of a network tries to reach the hub: one port is listened at, the other is not. */
+const OPEN_PORT = 443;
+const SHUT_PORT = 444;
+/** What the hub says to the probe. */
+const GREETING = 'berth';
+
+/** The plan of the probe: a skill with nothing granted, or with a network that leads to this process. */
+export async function probePlan(stateDir: string, network: 'none' | 'own'): Promise<SandboxPlan> {
   const packageDir = join(stateDir, 'self-test');
   const program = join(packageDir, 'probe.mjs');
   await mkdir(packageDir, { recursive: true });
@@ -73,7 +101,11 @@ export async function probePlan(stateDir: string): Promise<SandboxPlan> {
   return {
     label: 'self-test',
     packageDir,
-    runtime: { kind: 'node', entry: 'probe.mjs', args: [] },
+    runtime: {
+      kind: 'node',
+      entry: 'probe.mjs',
+      args: network === 'none' ? [] : [`${OPEN_PORT}`, `${SHUT_PORT}`],
+    },
     mounts: [],
     scratch: [],
     env: {},
@@ -83,11 +115,22 @@ export async function probePlan(stateDir: string): Promise<SandboxPlan> {
   };
 }
 
+/** What has to be listened at for the probe of a network. */
+export const PROBE_PORTS: readonly number[] = [OPEN_PORT];
+
+/** Answers the probe of a network as its egress would. */
+export function greetProbe({ servers, dns }: SandboxListeners): void {
+  for (const server of servers) {
+    server.on('connection', (socket) => socket.on('error', () => undefined).end(GREETING));
+  }
+  dns.udp.on('message', (_query, { port, address }) => dns.udp.send(GREETING, port, address));
+}
+
 /**
  * What is wrong with the sandbox that the probe ran in; undefined when it holds. It looks at what a
  * wrong kernel, setting or version would spoil; the attack tests look at everything else.
  */
-export async function faultOf(probe: SandboxedProcess, standing: Standing): Promise<string | undefined> {
+export async function faultOf(probe: SpawnedSandbox, standing: Standing): Promise<string | undefined> {
   const timer = setTimeout(() => void probe.kill(), TIMEOUT_MS);
   const [output, said, exit] = await Promise.all([text(probe.stdout), text(probe.stderr), probe.exited]);
   clearTimeout(timer);
@@ -121,8 +164,8 @@ const CHECKS: readonly (readonly [fault: string, holds: (facts: Facts, standing:
   ],
   [
     'the probe saw the environment of the hub',
-    ({ environment, firstEnvironment }) =>
-      environment.length <= MAX_ENVIRONMENT &&
+    ({ environment, firstEnvironment, network }) =>
+      environment.length <= MAX_ENVIRONMENT + (network === undefined ? 0 : MAX_TRUST) &&
       !/^(?!PATH=)\w+=/m.test(firstEnvironment.replaceAll('\0', '\n')),
   ],
   [
@@ -133,9 +176,19 @@ const CHECKS: readonly (readonly [fault: string, holds: (facts: Facts, standing:
   ['the probe saw files of the machine', ({ seen }) => seen.length === 0],
   ['the probe could write outside of its folders', ({ written }) => written.length === 0],
   ['the devices or scratch folders did not work', ({ devices }) => devices],
+  [
+    'the probe did not reach the hub by its network',
+    ({ network }) => network === undefined || (network.open === GREETING && network.name === GREETING),
+  ],
+  [
+    'the probe reached what was not opened',
+    ({ network }) => network === undefined || network.shut === 'ECONNREFUSED',
+  ],
 ];
 /** PATH, HOME, TMPDIR, LANG and what bubblewrap adds, PWD. */
 const MAX_ENVIRONMENT = 5;
+/** With a network also where certificates are. */
+const MAX_TRUST = 4;
 
 async function text(stream: AsyncIterable<unknown>): Promise<string> {
   let all = '';

@@ -14,7 +14,9 @@ export interface SpawnOrder {
   /** For messages. */
   label: string;
   bwrap: string;
-  /** Shown as the name of the outermost process. */
+  /** What bubblewrap is started by, to be in another network from the start; empty for one of its own. */
+  enter: readonly string[];
+  /** Shown as the name of the outermost process, or among its options. */
   mark: string;
   /** Options that bubblewrap reads from a pipe. */
   options: readonly string[];
@@ -30,6 +32,9 @@ export interface SpawnOrder {
   /** Its priority below the hub, from 0 (the same) to 19, where no group gives it a weight. */
   niceness: number;
 }
+
+/** A sandbox whose network, if it has one, is for the driver to open and shut. */
+export type SpawnedSandbox = Omit<SandboxedProcess, 'enter'>;
 
 const OPTIONS = 3;
 const FILTER = 4;
@@ -48,7 +53,7 @@ const SEARCH_PATH = '/usr/bin:/bin';
  *
  * @throws AppError `skill-start-failed`.
  */
-export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess> {
+export async function spawnSandbox(order: SpawnOrder): Promise<SpawnedSandbox> {
   const nothing = await open('/dev/null', 'r+');
   try {
     return await begin(order, spawnBwrap(order, nothing.fd));
@@ -62,7 +67,14 @@ export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess>
 
 function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
   const own = ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS)];
-  return spawn(order.bwrap, [...own, '--', ...order.command], {
+  // What enters a network becomes bubblewrap, under its own name: there an option without effect carries the mark.
+  const [program = '', ...options] = [
+    ...order.enter,
+    order.bwrap,
+    ...(order.enter.length === 0 ? [] : ['--unsetenv', order.mark]),
+    ...own,
+  ];
+  return spawn(program, [...options, '--', ...order.command], {
     argv0: order.mark,
     cwd: '/',
     // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
@@ -74,7 +86,7 @@ function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
 }
 
 /** Takes the fresh child through its gates. Listens before anything else: its failure is an event, too. */
-async function begin(order: SpawnOrder, child: ChildProcess): Promise<SandboxedProcess> {
+async function begin(order: SpawnOrder, child: ChildProcess): Promise<SpawnedSandbox> {
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('exit', (code, signalName) => resolve({ code, signal: signalName }));
     child.once('error', () => resolve({ code: null, signal: null }));
@@ -113,7 +125,7 @@ function supervised(
   first: ProcessIdentity,
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>,
   exitCode: Promise<number | undefined>,
-): SandboxedProcess {
+): SpawnedSandbox {
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new Error('the child has no pipes');
   let running = true;

@@ -1,5 +1,6 @@
 import { pathText, type Fault } from '../faults.ts';
 import { configKeyOf, headerOf } from '../permissions/declared.ts';
+import { readAllowedHosts } from '../permissions/allowed-hosts.ts';
 import { hostCovers, readHost } from '../permissions/hosts.ts';
 import { referencesIn } from '../permissions/paths.ts';
 
@@ -17,6 +18,7 @@ export function crossFaults(manifest: unknown): PlacedFault[] {
   return [
     ...referenceFaults(document),
     ...configFaults(document),
+    ...hostDefaultFaults(document),
     ...secretFaults(document),
     ...runtimeFaults(document),
   ];
@@ -121,6 +123,20 @@ function referenceFaults(document: Place): PlacedFault[] {
         }),
       ),
   ];
+}
+
+/** A default that stands for hosts is granted as it is: only an admin may say where a host is. */
+function hostDefaultFaults(document: Place): PlacedFault[] {
+  const hosts = document.get('permissions').get('network').entries();
+  const keys = new Set(hosts.flatMap((entry) => configKeyOf(entry.get('host').text ?? '') ?? []));
+  return [...keys].flatMap((key) => {
+    const place = document.get('config').get(key).get('default');
+    if (place.text === undefined) return [];
+    const reading = readAllowedHosts(place.text);
+    if (!reading.ok) return [place.fault(`stands for hosts, but ${reading.problem}`, reading.remedy)];
+    if (reading.value.every(({ address }) => address === undefined)) return [];
+    return [place.fault('names the address of a host', 'Name the host alone; the admin says where it is.')];
+  });
 }
 
 /** `BERTH_CONFIG_<KEY>` is upper case, so two keys must differ in more than case. */

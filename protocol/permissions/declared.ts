@@ -9,6 +9,7 @@ import {
   MAX_HOST,
   MAX_PATH,
   MAX_PORTS,
+  NAME_SERVER_PORT,
   networkProtocolSchema,
   portSchema,
   RESOURCE_BOUNDS,
@@ -75,7 +76,15 @@ const networkEntry = z
       })
       .describe('An exact host, "*.example.com", or "${config.x}".'),
     ports: z
-      .array(portSchema)
+      .array(
+        portSchema.refine(
+          (port) => port !== NAME_SERVER_PORT,
+          teach(
+            'is the port of name servers, at which a sandbox has the hub answer',
+            'Leave it out: names of granted hosts are resolved without a permission.',
+          ),
+        ),
+      )
       .min(1)
       .max(MAX_PORTS)
       .optional()

@@ -80,7 +80,8 @@ function hostnameOf(host: string): string | undefined {
   }
 }
 
-function isAddress(host: string): boolean {
+/** Whether a host that was read is an IP address. */
+export function isAddress(host: string): boolean {
   return host.includes(':') || /^\d+\.\d+\.\d+\.\d+$/.test(host);
 }
 

@@ -33,14 +33,18 @@ export const NETWORK_ORDER: Order<NetworkPermission> = {
   covers: (grant, asked) =>
     grant.port === asked.port &&
     protocolCovers(grant.protocol, asked.protocol) &&
-    hostCovers(grant.host, asked.host),
+    hostCovers(grant.host, asked.host) &&
+    // A named address is neither part of what a name leads to in public, nor all of it.
+    grant.address === asked.address,
   meet(a, b) {
     const host = lower(a.host, b.host, hostCovers);
     const protocol = lower(a.protocol, b.protocol, protocolCovers);
-    if (a.port !== b.port || host === undefined || protocol === undefined) return undefined;
-    return { host, port: a.port, protocol };
+    if (a.port !== b.port || a.address !== b.address || host === undefined || protocol === undefined)
+      return undefined;
+    return { ...a, host, protocol };
   },
-  key: ({ host, port, protocol }) => `${host}\0${String(port).padStart(5, '0')}\0${protocol}`,
+  key: ({ host, port, protocol, address }) =>
+    [host, String(port).padStart(5, '0'), protocol, ...(address === undefined ? [] : [address])].join('\0'),
 };
 
 const modeCovers = (grant: string, asked: string) => grant === asked || grant === 'rw';
@@ -105,7 +109,7 @@ function setMeet<T>(order: Order<T>, a: readonly T[], b: readonly T[]): T[] {
 }
 
 /** Puts a value of the right shape in normal form. Doing it twice changes nothing. */
-function inNormalForm(permissions: Permissions): Permissions {
+export function normalForm(permissions: Permissions): Permissions {
   return {
     network: greatest(NETWORK_ORDER, permissions.network),
     filesystem: greatest(FILE_ORDER, permissions.filesystem),
@@ -119,7 +123,7 @@ function inNormalForm(permissions: Permissions): Permissions {
 }
 
 /** Permissions as they are stored and sent; what is read is in normal form. */
-export const permissionsSchema = shapeSchema.overwrite(inNormalForm);
+export const permissionsSchema = shapeSchema.overwrite(normalForm);
 
 /**
  * What a manifest asks, in normal form: one entry per host and port, hosts in lower-case ASCII,
@@ -132,7 +136,7 @@ export function normalise(input: PermissionsInput): Permissions {
     throw new AppError('manifest-invalid', { detail: `These are not permissions: ${parsed.error.message}` });
   }
   const { network, filesystem, secrets, env, subprocess, background, mcp, resources } = parsed.data;
-  return inNormalForm({
+  return normalForm({
     network: network.flatMap((entry) =>
       (portsOf(entry) ?? []).map((port) => ({
         host: canonicalHost(entry.host),
@@ -230,5 +234,5 @@ function eachResource(valueOf: (name: keyof Resources) => number): Resources {
 
 /** The digest that a signed statement carries: sha256 over the canonical JSON of the normal form. */
 export function permissionsDigest(permissions: Permissions): Digest {
-  return digestOf(canonicalJson(inNormalForm(permissions)));
+  return digestOf(canonicalJson(normalForm(permissions)));
 }

@@ -1,17 +1,28 @@
-import { headerOf } from './declared.ts';
+import { configKeyOf, headerOf } from './declared.ts';
 import { hostAndPort } from './hosts.ts';
 import type { FilePermission, NetworkPermission, Permissions, Resources, SecretPermission } from './shape.ts';
 
+const PROTOCOL_WORDS = { tls: 'encrypted', http: 'unencrypted HTTP', tcp: 'any TCP protocol' } as const;
+
+/** What an admin should know who sees a skill sent to an address of this kind. */
+function addressWords(address: string): string {
+  if (/^127\.|^0\.|^::1?$/.test(address)) return ', an address of this machine';
+  if (/^10\.|^192\.168\.|^172\.(?:1[6-9]|2\d|3[01])\.|^f[cd]/i.test(address)) return ', a private address';
+  if (/^169\.254\.|^fe[89ab]/i.test(address)) return ', an address of the local link';
+  return '';
+}
+
 /** What follows "It can": one permission in plain words. */
 export const words = {
-  network({ host, port, protocol }: NetworkPermission): string {
+  network({ host, port, protocol, address }: NetworkPermission): string {
+    const key = configKeyOf(host);
     const where = host.startsWith('*.')
       ? `any host below ${host.slice(2)}, port ${port},`
-      : hostAndPort(host, port);
-    if (protocol === 'tls') return `connect to ${where} (encrypted)`;
-    return protocol === 'http'
-      ? `connect to ${where} (unencrypted HTTP)`
-      : `connect to ${where} (any TCP protocol)`;
+      : key === undefined
+        ? hostAndPort(host, port)
+        : `hosts that you name for ${key}, port ${port},`;
+    const place = address === undefined ? '' : ` at ${address}${addressWords(address)}`;
+    return `connect to ${where} (${PROTOCOL_WORDS[protocol]})${place}`;
   },
   filesystem({ path, mode }: FilePermission): string {
     return mode === 'rw' ? `read and write files in ${path}` : `read files in ${path}`;

@@ -34,6 +34,8 @@ export const MAX_PATH = 240;
 export const networkProtocolSchema = z.enum(['tls', 'http', 'tcp']);
 export const fileModeSchema = z.enum(['r', 'rw']);
 export const portSchema = z.int().min(1).max(65_535);
+/** In a sandbox this port is the hub's own, which answers there for names. */
+export const NAME_SERVER_PORT = 53;
 
 const resource = (name: ResourceName) => {
   const { min, max } = RESOURCE_BOUNDS[name];
@@ -57,6 +59,8 @@ export const shapeSchema = z.strictObject({
         host: z.string().min(1).max(MAX_HOST),
         port: portSchema,
         protocol: networkProtocolSchema,
+        /** The one address that an admin named for the host; no manifest can. */
+        address: z.string().min(2).max(45).exactOptional(),
       }),
     )
     .max(MAX_SET * MAX_PORTS),

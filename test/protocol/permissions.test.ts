@@ -32,7 +32,7 @@ const ROOTS = ['${workspace}', '${data}', '${config.folder}', '${config.folder2}
 
 function allowed(p: Permissions): Set<string> {
   const found = new Set<string>();
-  for (const { host, port, protocol } of p.network) {
+  for (const { host, port, protocol, address = 'public addresses' } of p.network) {
     const tried = host.startsWith('$') ? [host] : HOSTS_TRIED;
     for (const name of tried) {
       const named = host.startsWith('*.')
@@ -40,7 +40,7 @@ function allowed(p: Permissions): Set<string> {
         : name === host;
       if (!named) continue;
       const spoken = protocol === 'tcp' ? ['raw', 'tls', 'http'] : [protocol];
-      for (const way of spoken) found.add(`connect ${name} ${port} ${way}`);
+      for (const way of spoken) found.add(`connect ${name} ${port} ${way} at ${address}`);
     }
   }
   for (const { path, mode } of p.filesystem) {

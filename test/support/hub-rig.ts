@@ -6,7 +6,7 @@ import { claimsOf } from '../../cli/package-claims.ts';
 import { packSkill } from '../../cli/pack.ts';
 import { type Acceptance, adminApi } from '../../hub/admin-api.ts';
 import { hubConfigSchema } from '../../hub/config.ts';
-import { type RunningHub, startHub } from '../../hub/main.ts';
+import { type HubParts, type RunningHub, startHub } from '../../hub/main.ts';
 import type { Authorize } from '../../hub/remote/oauth-client.ts';
 import { guardedFetch, type Outside } from '../../hub/remote/guarded-fetch.ts';
 import { createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
@@ -55,11 +55,14 @@ export async function hubRig({
   registryUrl,
   config: settings = {},
   outside,
+  egress,
 }: {
   registryUrl?: (real: string) => Promise<string>;
   config?: Partial<z.input<typeof hubConfigSchema>>;
   /** Where remote skills are, instead of on the open internet. */
   outside?: Outside;
+  /** Serves the networks of sandboxes; absent: no skill with hosts runs. */
+  egress?: NonNullable<HubParts['egress']>;
 } = {}): Promise<HubRig> {
   const registry = await testRegistry();
   const home = await tempFolder();
@@ -81,6 +84,7 @@ export async function hubRig({
     version: '0.0.0-test',
     environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' },
     ...(outside === undefined ? {} : { outside }),
+    ...(egress === undefined ? {} : { egress }),
   };
   let hub = await startHub(config, parts);
   onTestFinished(() => hub.stop());

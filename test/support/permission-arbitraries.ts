@@ -34,11 +34,15 @@ const between = ({ min, max }: { min: number; max: number }) =>
 export const anyPermissions: fc.Arbitrary<Permissions> = fc
   .record({
     network: few(
-      fc.record({
-        host: fc.constantFrom(...HOSTS),
-        port: fc.constantFrom(80, 443),
-        protocol: fc.constantFrom('tls', 'http', 'tcp'),
-      }),
+      fc.record(
+        {
+          host: fc.constantFrom(...HOSTS),
+          port: fc.constantFrom(80, 443),
+          protocol: fc.constantFrom('tls', 'http', 'tcp'),
+          address: fc.constantFrom('10.0.0.1', '::1'),
+        },
+        { requiredKeys: ['host', 'port', 'protocol'] },
+      ),
     ),
     filesystem: few(fc.record({ path: fc.constantFrom(...PATHS), mode: fc.constantFrom('r', 'rw') })),
     secrets: few(

@@ -50,6 +50,7 @@ function asProcess(child: ChildProcess): SandboxedProcess {
     stderr,
     exited,
     weigh: () => undefined,
+    enter: () => () => undefined,
     async kill() {
       try {
         process.kill(-pid, 'SIGKILL');

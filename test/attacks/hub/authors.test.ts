@@ -52,6 +52,7 @@ describe('an author who writes options for the sandbox into a value', () => {
       () =>
         bwrapArguments({
           standing: { kind: 'user' } as never,
+          network: 'none',
           disableUserNamespaces: false,
           entries: [],
           mounts: [],

@@ -8,6 +8,7 @@ import { onTestFinished } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
+import { plainEgress } from '../../support/plain-egress.ts';
 import { outcomeOf, type Outcome } from './outcome.ts';
 
 /** How a hub may be run; the sandbox takes another form in each. */
@@ -138,7 +139,13 @@ function searchPath(): string {
 
 function hubHere({ stateDir, home }: { stateDir: string; home: string }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
-  const driver = createBwrapDriver({ path: searchPath(), stateDir, forbidden: [home], log });
+  const driver = createBwrapDriver({
+    path: searchPath(),
+    stateDir,
+    forbidden: [home],
+    log,
+    egress: plainEgress(),
+  });
   return {
     pid: process.pid,
     report: () => driver.report(),

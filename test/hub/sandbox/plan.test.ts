@@ -45,6 +45,7 @@ const permissions = normalise(manifest.permissions);
 const runtime = manifest.runtime as Extract<typeof manifest.runtime, { kind: 'node' }>;
 const request = {
   label: 'org.example/skill@1.0.0',
+  holder: { skill: 'org.example/skill', user: 'ann' },
   packageDir: '/home/packages/abc',
   runtime,
   permissions,
@@ -56,6 +57,7 @@ const request = {
 describe('a plan', () => {
   it('holds exactly what was granted', verifies('sandbox.plan'), () => {
     expect(sandboxPlan(request)).toEqual({
+      holder: { skill: 'org.example/skill', user: 'ann', background: false },
       label: 'org.example/skill@1.0.0',
       packageDir: '/home/packages/abc',
       runtime: {

@@ -1,0 +1,75 @@
+import { AppError } from '../../protocol/errors.ts';
+import type { Egress, EgressSession } from '../egress/egress.ts';
+import type { ReadyNetworks } from './ready-networks.ts';
+import type { SandboxNetwork } from './network.ts';
+import type { SandboxedProcess, SandboxPlan } from './sandbox.ts';
+import type { SpawnedSandbox } from './spawn-sandbox.ts';
+
+/** Where a driver gets networks from, and who serves them. */
+export interface NetworkParts {
+  egress: Egress;
+  networks: ReadyNetworks;
+}
+
+/**
+ * Starts a process with the network that its plan grants, or with none. The network is cut before the process is
+ * ended, and closed with it, however it ends.
+ * @throws AppError what `launch` throws, and `skill-start-failed`; nothing of the network is left then.
+ */
+export async function withNetwork(
+  parts: NetworkParts | undefined,
+  plan: SandboxPlan,
+  launch: (network: SandboxNetwork | undefined) => Promise<SpawnedSandbox>,
+): Promise<SandboxedProcess> {
+  if (plan.network.length === 0) return { ...(await launch(undefined)), enter: () => () => undefined };
+  const { egress, networks } = neededBy(plan, parts);
+  const { holder } = plan;
+  if (holder === undefined) throw new Error(`nobody is named for the network of ${plan.label}`);
+  const session = egress.open({ ...holder, rules: plan.network });
+  let network: SandboxNetwork | undefined;
+  const close = async (): Promise<void> => {
+    session.close();
+    await network?.close();
+  };
+  try {
+    network = await networks.take(session.ports);
+    session.attach(network.listeners);
+    const process = await launch(network);
+    // From here on the process itself keeps the namespace.
+    await network.entered();
+    networks.refill();
+    return supervised(process, session, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function supervised(
+  process: SpawnedSandbox,
+  session: EgressSession,
+  close: () => Promise<void>,
+): SandboxedProcess {
+  return {
+    ...process,
+    enter: () => session.enter(),
+    exited: process.exited.then(async (exit) => {
+      await close();
+      return exit;
+    }),
+    async kill() {
+      session.close();
+      await process.kill();
+    },
+  };
+}
+
+function neededBy(plan: SandboxPlan, parts: NetworkParts | undefined): NetworkParts {
+  if (parts !== undefined) return parts;
+  const [first] = plan.network;
+  throw new AppError('sandbox-cannot-enforce', {
+    detail: `${plan.label} was granted the host ${first?.host}:${first?.port}, and this sandbox cannot hold it to certain hosts (hostFilter).`,
+    hint: 'Revoke its network permission to run it without a network.',
+    data: { capability: 'hostFilter' },
+  });
+}
