@@ -7,7 +7,8 @@
  *
  * - A host covers itself; `*.x.org` covers `a.x.org` and `a.b.x.org`, not `x.org`. `tcp` on a port
  *   covers `tls` and `http` on it; one port never covers another.
- * - A folder covers what lies below it; `rw` covers `r`.
+ * - A folder covers what lies below it; `rw` covers `r`. To write where other programs find what they run
+ *   (`.git`, `.vscode`, …) has to be asked for by name; see `permissions/held-back.ts`.
  * - `${config.x}`, as a host or as a root, is known only to itself: what an admin puts there later
  *   is no reason to take one permission for another.
  * - A secret is known by name and injection; variables and programs by name.
@@ -29,5 +30,6 @@ export { diff, isWider } from './permissions/diff.ts';
 export { type PermissionAtom, atoms, networkId, ofAtoms, withoutAtoms } from './permissions/atoms.ts';
 export { headerOf } from './permissions/declared.ts';
 export { hostCovers } from './permissions/hosts.ts';
+export { HELD_BACK, heldBackIn, type HeldBackPlace } from './permissions/held-back.ts';
 export { describe } from './permissions/sentences.ts';
 export { type Bindings, bindPaths, insideValues, substitute } from './permissions/paths.ts';

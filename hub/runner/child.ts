@@ -25,6 +25,7 @@ export interface ChildParts extends ConnectParts {
 export interface Child {
   readonly skill: RunnableSkill;
   readonly user: string;
+  readonly readOnly: boolean;
   readonly startedAt: number;
   /** 0 until the process exists, and for a server that runs elsewhere. */
   pid(): number;
@@ -45,6 +46,8 @@ export interface Child {
 export interface ChildOrder {
   skill: RunnableSkill;
   user: string;
+  /** Whether its folders are all read-only. */
+  readOnly: boolean;
   /** What it may ask of those who call it. */
   offered: AskableCapabilities;
   /** Asks by requests of its own, of which only one call at a time can be the cause. */
@@ -70,7 +73,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, offered, serial, room, failed, worked }: ChildOrder,
+  { skill, user, readOnly, offered, serial, room, failed, worked }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -102,7 +105,7 @@ export function startChild(
   async function start(): Promise<Connection> {
     await room;
     throwIfOrdered();
-    const plan = await skill.plan(user);
+    const plan = await skill.plan(user, readOnly);
     throwIfOrdered();
     const connection = await connect(
       parts,
@@ -261,6 +264,7 @@ export function startChild(
   return {
     skill,
     user,
+    readOnly,
     startedAt,
     pid: () => pid,
     state: () => state,

@@ -52,8 +52,9 @@ const NOBODY = 65_534;
 /** Where the ordinary hub finds an open file that it never asked for. */
 const LEAKED_DESCRIPTOR = 60;
 
-/** Makes the form. A machine without a usable sandbox fails here, and so does every test. */
-export async function openForm(name: FormName): Promise<Form> {
+/** Makes the form. A machine without a usable sandbox fails here, and so does every test. `programs` is a folder whose programs come before the machine's. */
+export async function openForm(name: FormName, { programs }: { programs?: string } = {}): Promise<Form> {
+  const path = programs === undefined ? searchPath() : `${programs}:${searchPath()}`;
   const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
   await chmod(base, 0o755);
   const asNobody = name === 'an ordinary user' && process.getuid?.() === 0;
@@ -72,8 +73,8 @@ export async function openForm(name: FormName): Promise<Form> {
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, account: NOBODY })
-    : hubHere({ stateDir, home });
+    ? await hubOfItsOwn({ base, stateDir, home, path, account: NOBODY })
+    : hubHere({ stateDir, home, path });
   let packages = 0;
   return {
     name,
@@ -136,9 +137,9 @@ function searchPath(): string {
   return PATH;
 }
 
-function hubHere({ stateDir, home }: { stateDir: string; home: string }): Hub {
+function hubHere({ stateDir, home, path }: { stateDir: string; home: string; path: string }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
-  const driver = createBwrapDriver({ path: searchPath(), stateDir, forbidden: [home], log });
+  const driver = createBwrapDriver({ path, stateDir, forbidden: [home], log });
   return {
     pid: process.pid,
     report: () => driver.report(),
@@ -163,6 +164,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     base: folder,
     stateDir: join(form.home, 'sandbox'),
     home: form.home,
+    path: searchPath(),
     ...(asNobody ? { account: form.owner } : {}),
   });
   onTestFinished(() => hub.close());
@@ -174,6 +176,7 @@ async function hubOfItsOwn(options: {
   base: string;
   stateDir: string;
   home: string;
+  path: string;
   account?: number;
 }): Promise<SeparateHub> {
   const bundle = join(options.base, 'hub.mjs');
@@ -191,7 +194,7 @@ async function hubOfItsOwn(options: {
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
-  const program = [process.execPath, bundle, options.stateDir, options.home, searchPath()];
+  const program = [process.execPath, bundle, options.stateDir, options.home, options.path];
   const command =
     options.account === undefined
       ? program
