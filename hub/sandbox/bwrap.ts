@@ -169,6 +169,8 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
             : 'A folder that only root may use cannot be granted here: the machine lacks what it takes to hold such a skill.',
         ]
       : []),
+    'A skill that may write in a folder finds read-only what other programs run there; for what does not exist, empty stand-ins lie in the folder while it runs.',
+    'A skill that was granted a folder of this machine has no local (Unix) sockets.',
     'Disk use is bounded in scratch folders; what a skill writes into granted folders and its data folder is not counted.',
     ...(lacking.includes('memory')
       ? ['Memory is bounded for each process of a skill, not for all of them together.']

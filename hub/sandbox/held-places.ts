@@ -52,26 +52,27 @@ export async function holdPlaces(
   const mounts: HeldMount[] = [];
   const watched: HeldPlaces['watched'] = [];
   const stood: Stood[] = [];
-  const close = async (): Promise<void> =>
-    void (await Promise.all(mounts.map(({ handle }) => handle.close())));
+  const handles: FileHandle[] = [];
+  const close = async (): Promise<void> => void (await Promise.all(handles.map((handle) => handle.close())));
   const release = async (): Promise<void> => void (await Promise.all(stood.map((one) => one.release())));
   const isNamed = new Set(named.filter(({ mode }) => mode === 'rw').map(({ target }) => target));
   try {
     for (const folder of granted.filter(
       ({ mode, isData, isFolder }) => mode === 'rw' && isFolder && !isData,
     )) {
-      const names = new Set<string>();
-      for (const { below, place } of placesOf(folder.source)) {
-        const [name = ''] = below;
+      const places = placesOf(folder.source).flatMap(({ below: [name = ''], place }) => {
         const target = posix.join(folder.target, name);
-        if (isNamed.has(target)) continue;
-        const path = posix.join(folder.source, name);
-        const found = await standIns.stand(folder.handle, path, place);
-        if (found === undefined) continue;
-        stood.push(found);
-        mounts.push(await placed(folder, { handle: found.handle, path, target }));
-        names.add(name);
-      }
+        return isNamed.has(target) ? [] : [{ name, place, target, path: posix.join(folder.source, name) }];
+      });
+      const found = await standIns.stand(folder.handle, places);
+      stood.push(...found.flatMap((one) => one ?? []));
+      const opened = found.flatMap((one, index) => {
+        const at = places[index];
+        return one === undefined || at === undefined ? [] : [{ ...at, handle: one.handle }];
+      });
+      handles.push(...opened.map(({ handle }) => handle));
+      for (const one of opened) mounts.push(await placed(folder, one));
+      const names = new Set(opened.map(({ name }) => name));
       watched.push({ folder, names });
     }
     return { mounts, watched, close, release };
@@ -88,7 +89,6 @@ async function placed(
 ): Promise<HeldMount> {
   const found = await handle.stat();
   if (found.isSymbolicLink()) {
-    await handle.close();
     throw new AppError('binding-refused', {
       detail: `${path} is a link, and nothing can keep a skill from putting something else in its place, which other programs would run.`,
       hint: 'Put what it leads to in its place, or grant another folder.',

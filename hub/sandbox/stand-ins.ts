@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   constants,
   type FileHandle,
+  lchown,
   lstat,
   mkdir,
   open,
@@ -35,9 +36,23 @@ export interface Stood {
  * away is only what is still as it was made.
  */
 export interface StandIns {
-  /** @throws AppError `binding-refused` where none can be made and something else could. */
-  stand(folder: FileHandle, path: string, place: HeldBackPlace): Promise<Stood | undefined>;
+  /**
+   * What stands in each of these places of a folder from now on; undefined where nothing can be made by anybody.
+   * @throws AppError `binding-refused` where none can be made and something else could; none is left then.
+   */
+  stand(folder: FileHandle, places: readonly Wanted[]): Promise<(Stood | undefined)[]>;
 }
+
+/** A place in a folder, by its path. */
+export interface Wanted {
+  path: string;
+  place: HeldBackPlace;
+}
+
+/** `releaseNow` is for whoever has the turn. */
+type Held = Stood & { releaseNow(): Promise<void> };
+
+const nothing = async (): Promise<void> => undefined;
 
 interface Standing {
   users: number;
@@ -58,7 +73,7 @@ export function createStandIns(allNotes: string, hub: ProcessIdentity): StandIns
     return mine;
   };
 
-  async function stand(folder: FileHandle, path: string, place: HeldBackPlace): Promise<Stood | undefined> {
+  async function stand(folder: FileHandle, path: string, place: HeldBackPlace): Promise<Held | undefined> {
     const name = basename(path);
     const { device, inode } = await identityOf(folder);
     const key = `${device}:${inode}:${name}`;
@@ -66,10 +81,10 @@ export function createStandIns(allNotes: string, hub: ProcessIdentity): StandIns
     const ours = standing.get(key);
     if (there !== undefined) {
       const used = ours ?? (await takeOver(folder, path));
-      if (used === undefined) return { handle: there, release: async () => undefined };
+      if (used === undefined) return { handle: there, release: nothing, releaseNow: nothing };
       used.users += 1;
       standing.set(key, used);
-      return { handle: there, release: () => inTurn(() => release(key, used)) };
+      return held(there, key, used);
     }
     const made = ours ?? (await make(folder, path, place));
     if (made === undefined) return undefined;
@@ -79,7 +94,12 @@ export function createStandIns(allNotes: string, hub: ProcessIdentity): StandIns
     standing.set(key, made);
     const handle = await lookAt(folder, name);
     if (handle === undefined) throw refused(path, 'it vanished while it was being made');
-    return { handle, release: () => inTurn(() => release(key, made)) };
+    return held(handle, key, made);
+  }
+
+  function held(handle: FileHandle, key: string, used: Standing): Held {
+    const releaseNow = () => release(key, used);
+    return { handle, releaseNow, release: () => inTurn(releaseNow) };
   }
 
   async function make(folder: FileHandle, path: string, place: HeldBackPlace): Promise<Standing | undefined> {
@@ -88,10 +108,13 @@ export function createStandIns(allNotes: string, hub: ProcessIdentity): StandIns
     await mkdir(notes, { recursive: true, mode: 0o700 });
     // First the note: a hub that dies in between leaves one that leads to nothing.
     await symlink(path, note);
-    if (!(await put(folder, path, place))) {
-      await unlink(note);
-      return undefined;
+    let isThere = false;
+    try {
+      isThere = await put(folder, path, place);
+    } finally {
+      if (!isThere) await unlink(note);
     }
+    if (!isThere) return undefined;
     return { users: 0, folder: await openAgain(folder), name: basename(path), note };
   }
 
@@ -120,7 +143,20 @@ export function createStandIns(allNotes: string, hub: ProcessIdentity): StandIns
     await used.folder.close();
   }
 
-  return { stand: (folder, path, place) => inTurn(() => stand(folder, path, place)) };
+  async function standAll(folder: FileHandle, places: readonly Wanted[]): Promise<(Stood | undefined)[]> {
+    const results = await Promise.allSettled(places.map(({ path, place }) => stand(folder, path, place)));
+    const failed = results.find((result) => result.status === 'rejected');
+    const stood = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    if (failed === undefined) return stood;
+    for (const one of stood) {
+      await one?.handle.close();
+      // Not in turn: this is a turn.
+      await one?.releaseNow();
+    }
+    throw failed.reason;
+  }
+
+  return { stand: (folder, places) => inTurn(() => standAll(folder, places)) };
 }
 
 /** What is there by that name, itself where it is a link; undefined where nothing is. */
@@ -144,6 +180,9 @@ async function put(folder: FileHandle, path: string, { standIn }: HeldBackPlace)
         await file.close();
       }
     }
+    // Whose folder it is uses what is in it, now as before.
+    const { uid, gid } = await folder.stat();
+    if (process.getuid?.() === 0) await lchown(there, uid, gid);
     return true;
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

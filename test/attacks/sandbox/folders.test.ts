@@ -340,6 +340,7 @@ describe.each(FORM_NAMES)('a folder that is swapped while it is being mounted, t
         null,
       );
       const plan = await form.plan({ 'attack.mjs': attack });
+      expect((await form.run(plan)).stdout.toString()).toBe('{"write":{"refused":"EROFS"}}');
       for (const swap of [`mv ${git} ${git}.1; ln -s evil ${git}`, `rm ${git}; mkdir ${git}`]) {
         await before(swap);
         const outcome = await form.run(plan).then(

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, realpath, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, realpath, rm, rmdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { isSameFolder } from '../../../hub/sandbox/folder-identity.ts';
@@ -19,7 +19,8 @@ async function rig() {
   onTestFinished(() => handle.close());
   const standIns = createStandIns(notes, hub);
   const stand = async (path: string) => {
-    const stood = await standIns.stand(handle, join(folder, path.split('/').at(-1) ?? ''), placeOf(path));
+    const wanted = { path: join(folder, path.split('/').at(-1) ?? ''), place: placeOf(path) };
+    const [stood] = await standIns.stand(handle, [wanted]);
     await stood?.handle.close();
     return stood!;
   };
@@ -42,6 +43,14 @@ describe('a stand-in', () => {
       expect(await readdir(notesOf(notes, hub))).toEqual([]);
     },
   );
+
+  it('belongs to whom the folder belongs to', verifies('folders.nothing-left-behind'), async () => {
+    const { folder, stand } = await rig();
+    if (process.getuid?.() === 0) await chown(folder, 65_534, 65_534);
+    const stood = await stand('.vscode');
+    expect((await stat(join(folder, '.vscode'))).uid).toBe((await stat(folder)).uid);
+    await stood.release();
+  });
 
   it('is never what was there before', verifies('folders.nothing-left-behind'), async () => {
     const { folder, stand, left, notes } = await rig();
