@@ -5,7 +5,7 @@ import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import { AppError } from '../protocol/errors.ts';
 import { describe, normalise } from '../protocol/permissions.ts';
 import { unverifiable } from '../protocol/manifest.ts';
-import { boundEffects, suggestAnswer, toolEffects } from '../protocol/surface.ts';
+import { boundEffects, isEnforced, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import { bundle } from './bundle.ts';
 import { packSkill, withUnpacked, type PackedSkill, type PackParts } from './pack.ts';
 
@@ -42,7 +42,9 @@ export async function checkSkill(parts: PackParts, project: string): Promise<Che
   const permissions = normalise(manifest.permissions);
   const tools = surface.tools.map((tool) => {
     const effects = boundEffects(toolEffects(tool, manifest), permissions);
-    return { name: tool.name, effects, answer: suggestAnswer(effects, manifest.runtime.kind === 'remote') };
+    const enforced = isEnforced(effects, permissions, manifest.stateless);
+    const answer = suggestAnswer(effects, manifest.runtime.kind === 'remote');
+    return { name: tool.name, effects, enforced, answer };
   });
   const { can, cannot } = describe(permissions, tools);
   const tests: TestRun[] = [];

@@ -41,11 +41,18 @@ export function undoOfAcceptance(
   const granted = after.grants.filter(
     ({ permission }) => !before.grants.some((grant) => grant.permission === permission),
   );
+  // Another folder lies at a path that was granted, and was granted anew: the one before cannot come back.
+  const regranted = Object.entries(after.folders).some(
+    ([path, folder]) => before.folders[path] !== undefined && before.folders[path] !== folder,
+  );
+  const folders = regranted
+    ? after.grants.filter(({ permission }) => /^filesystem:\$\{(?!data\})/.test(permission))
+    : [];
   const commands = [
     ...(again.length === 0
       ? []
       : [`berth install ${before.name}@${before.version} --yes ${again.join(' ')}`]),
-    ...granted.map(({ id }) => `berth revoke ${id}`),
+    ...[...new Set([...granted, ...folders])].map(({ id }) => `berth revoke ${id}`),
   ];
   return commands.length === 0 ? undefined : commands.join(' && ');
 }

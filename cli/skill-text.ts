@@ -1,4 +1,5 @@
 import type { ApprovalView, InstalledSkillView } from '../hub/admin-api.ts';
+import { assurance } from '../protocol/permissions/sentences.ts';
 import type { Paint } from './command.ts';
 
 /** A sentence about a permission with the places that a person knows instead of the manifest's words for them. */
@@ -21,7 +22,7 @@ export function permissionLines(
   return [
     ...can.map((sentence) => `${paint.warn('+')} ${inPlace(sentence)}`),
     ...asksFirst.map((sentence) => `${paint.strong('?')} ${sentence}`),
-    ...cannot.map((sentence) => `${paint.good('-')} ${sentence}`),
+    ...cannot.map((sentence) => `${paint.good('-')} ${inPlace(sentence)}`),
   ];
 }
 
@@ -30,15 +31,21 @@ const ANSWER_WORDS = { allow: 'auto', ask: 'ask', deny: 'off' } as const;
 /** Tools with what they do and how they are answered, one line each. */
 export function toolLines(
   paint: Paint,
-  tools: readonly { name: string; effects: readonly string[]; answer?: 'allow' | 'ask' | 'deny' }[],
+  tools: readonly {
+    name: string;
+    effects: readonly string[];
+    enforced?: boolean;
+    answer?: 'allow' | 'ask' | 'deny';
+  }[],
 ): string[] {
   if (tools.length === 0) return [];
   const width = Math.max(...tools.map((tool) => tool.name.length));
   return [
     paint.strong('Tools'),
-    ...tools.map(({ name, effects, answer }) => {
+    ...tools.map(({ name, effects, enforced, answer }) => {
       const word = answer === undefined ? '' : `  ${ANSWER_WORDS[answer].padEnd(4)}`;
-      return `  ${name.padEnd(width)}${word}  ${paint.dim(effects.join(', '))}`;
+      const held = enforced === undefined ? '' : `  ${paint.dim(assurance(enforced))}`;
+      return `  ${name.padEnd(width)}${word}  ${paint.dim(effects.join(', '))}${held}`;
     }),
   ];
 }

@@ -13,6 +13,8 @@ const toolView = z.object({
   title: z.string().optional(),
   description: z.string().optional(),
   effects: z.array(z.string()),
+  /** Whether the sandbox holds it to reading, or it is its author's word. */
+  enforced: z.boolean(),
   reversible: z.boolean(),
   answer,
 });
@@ -52,6 +54,8 @@ export const installedSkill = z.object({
   grants: z.array(grantView),
   workspace: z.string().optional(),
   config: z.record(z.string(), z.unknown()),
+  /** Which folder was granted at each path, as device and inode. */
+  folders: z.record(z.string(), z.string()),
   installedAt: z.string(),
   /** An upgrade that waits for a decision. */
   waiting: z.string().optional(),
@@ -171,6 +175,8 @@ export const adminApi = {
           user: z.string(),
           pid: z.number(),
           startedAt: z.string(),
+          /** Whether its folders are all read-only. */
+          readOnly: z.boolean(),
           calls: z.number(),
           state: z.string(),
         }),

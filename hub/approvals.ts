@@ -7,17 +7,12 @@ import { canonicalJson } from '../protocol/canonical.ts';
 import type { Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { Acceptance } from './admin-api.ts';
-import {
-  checkedConfig,
-  checkedFolder,
-  configOfHosts,
-  refuseUngrantableFolders,
-  refuseUnusableSecrets,
-} from './bindings.ts';
+import { checkedConfig, checkedFolder, configOfHosts, refuseUnusableSecrets } from './bindings.ts';
 import { aliasFor } from './exposed-names.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
 import type { VerifiedVersion } from './fetch.ts';
+import { type GrantedFolders, grantedFolders } from './folders.ts';
 import { narrowedTo, regrant } from './grants.ts';
 import type { InstallParts } from './install.ts';
 import type { InstalledSkill } from './installed.ts';
@@ -140,7 +135,12 @@ export async function decide(
     });
   }
   const fullConfig = configOf(offered.manifest.config, config);
-  await refuseUngrantableFolders(parts, offered, granted, workspace, fullConfig);
+  const folders = await grantedFolders(
+    parts,
+    { name: offered.name, version: offered.version, permissions: granted, workspace, config: fullConfig },
+    accepted,
+    current?.folders ?? {},
+  );
   const answers = answersFor(proposal, granted, accepted);
 
   if (accepted.secrets !== undefined) await parts.secrets.keep(offered.name, accepted.secrets);
@@ -149,7 +149,7 @@ export async function decide(
     const row = await trx.selectFrom('approval').select('state').where('id', '=', id).executeTakeFirst();
     if (row?.state !== 'waiting') throw settledError(id, row?.state ?? 'gone');
     await refuseIfChanged(trx, proposal);
-    await serve(trx, { offered, current, workspace, config: fullConfig, now });
+    await serve(trx, { offered, current, workspace, config: fullConfig, folders, now });
     const grants = await regrant(trx, record, offered.name, granted, now);
     for (const [tool, answer] of answers) {
       const before = current?.tools.get(tool)?.answer;
@@ -259,6 +259,7 @@ async function serve(
     current: InstalledSkill | undefined;
     workspace: string | undefined;
     config: Readonly<Record<string, unknown>>;
+    folders: GrantedFolders;
     now: string;
   },
 ): Promise<void> {
@@ -267,6 +268,7 @@ async function serve(
     digest: row.offered.digest,
     workspace: row.workspace ?? null,
     config_json: canonicalJson(row.config),
+    folders_json: canonicalJson(row.folders),
     quarantine_json: null,
   };
   const others = await trx.selectFrom('skill').select('alias').execute();

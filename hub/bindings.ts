@@ -11,10 +11,7 @@ import {
   type Permissions,
 } from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
-import { LOCAL_USER } from './clients.ts';
 import type { VerifiedVersion } from './fetch.ts';
-import type { HubPaths } from './paths.ts';
-import type { SandboxDriver } from './sandbox/sandbox.ts';
 
 /**
  * Config values as their fields want them; one that stands for hosts in its canonical spelling.
@@ -121,20 +118,6 @@ export async function checkedFolder(flag: string, path: string): Promise<string>
     detail: isAbsolute(path) ? `There is no folder ${path}.` : `${path} is not an absolute path.`,
     hint: `Give ${flag} an existing folder.`,
   });
-}
-
-/** @throws AppError `binding-refused` for a folder that the sandbox cannot grant, with the remedy. */
-export async function refuseUngrantableFolders(
-  parts: { paths: HubPaths; driver: SandboxDriver },
-  offered: VerifiedVersion,
-  granted: Permissions,
-  workspace: string | undefined,
-  config: Readonly<Record<string, string | number | boolean>>,
-): Promise<void> {
-  const data = parts.paths.dataOf(LOCAL_USER, offered.name);
-  for (const mount of bindPaths(granted, { workspace, data, config })) {
-    if (mount.root !== data) await parts.driver.describeMount(mount);
-  }
 }
 
 /** @throws AppError `binding-refused` for a secret that the skill does not ask for, or that no process can be given. */

@@ -3,7 +3,8 @@ import type { Effect, Manifest } from '../protocol/manifest.ts';
 import { ofAtoms, type Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { AgentSkill } from '../protocol/skills-extension.ts';
-import { boundEffects, type Surface, toolEffects } from '../protocol/surface.ts';
+import { boundEffects, isEnforced, type Surface, toolEffects } from '../protocol/surface.ts';
+import type { GrantedFolders } from './folders.ts';
 import { packageDirOf } from './paths.ts';
 import { ungranted } from './remote/plan.ts';
 import type { Capability } from './sandbox/sandbox.ts';
@@ -25,6 +26,7 @@ export interface InstalledSkill {
   grants: readonly Grant[];
   workspace: string | undefined;
   config: Readonly<Record<string, string | number | boolean>>;
+  folders: GrantedFolders;
   tools: ReadonlyMap<string, InstalledTool>;
   /** Path in the package → sha256 hex. */
   files: Readonly<Record<string, string>>;
@@ -44,6 +46,8 @@ export interface InstalledTool {
   definition: Record<string, unknown>;
   /** Bounded by what the grants make possible. */
   effects: readonly Effect[];
+  /** Whether the sandbox holds it to reading, or it is its author's word. */
+  enforced: boolean;
   reversible: boolean;
   answer: Answer;
 }
@@ -134,7 +138,7 @@ async function readSkills({
         .onRef('version.digest', '=', 'skill.digest'),
     )
     .selectAll('version')
-    .select(['alias', 'workspace', 'config_json', 'epoch', 'quarantine_json', 'installed_at'])
+    .select(['alias', 'workspace', 'config_json', 'folders_json', 'epoch', 'quarantine_json', 'installed_at'])
     .orderBy('skill.name')
     .execute();
   const grants = await db
@@ -176,6 +180,7 @@ async function readSkills({
       grants: own,
       workspace: row.workspace ?? undefined,
       config: JSON.parse(row.config_json) as InstalledSkill['config'],
+      folders: JSON.parse(row.folders_json) as GrantedFolders,
       tools: toolsOf(manifest, surface, permissions, answerOf),
       files: JSON.parse(row.files_json) as Record<string, string>,
       packageDir: packageDirOf(packagesDir, row.digest),
@@ -212,15 +217,19 @@ export function toolsOf(
   answers: ReadonlyMap<string, Answer>,
 ): Map<string, InstalledTool> {
   return new Map(
-    surface.tools.map((tool) => [
-      tool.name,
-      {
-        name: tool.name,
-        definition: tool,
-        effects: boundEffects(toolEffects(tool, manifest), permissions),
-        reversible: manifest.tools[tool.name]?.reversible ?? false,
-        answer: answers.get(tool.name) ?? 'ask',
-      },
-    ]),
+    surface.tools.map((tool) => {
+      const effects = boundEffects(toolEffects(tool, manifest), permissions);
+      return [
+        tool.name,
+        {
+          name: tool.name,
+          definition: tool,
+          effects,
+          enforced: isEnforced(effects, permissions, manifest.stateless),
+          reversible: manifest.tools[tool.name]?.reversible ?? false,
+          answer: answers.get(tool.name) ?? 'ask',
+        },
+      ];
+    }),
   );
 }

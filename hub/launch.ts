@@ -10,8 +10,9 @@ import {
   readAllowedHosts,
 } from '../protocol/permissions.ts';
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
-import type { Surface } from '../protocol/surface.ts';
+import { onlyReads, type Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
+import { withRemedy } from './folders.ts';
 import type { InstalledSkill } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
@@ -55,6 +56,7 @@ export function launcher(parts: LaunchParts) {
       method: 'resources/unsubscribe',
       params: { uri },
       signal: new AbortController().signal,
+      readOnly: skill.manifest.stateless === true,
     });
   return { perform, release };
 
@@ -73,8 +75,21 @@ export function launcher(parts: LaunchParts) {
         request,
       );
     }
-    return parts.runner.request(runnableOf(skill), user, request);
+    const order = { ...request, readOnly: runsReadOnly(skill, request) };
+    return parts.runner.request(runnableOf(skill), user, order).catch((error: unknown) => {
+      throw withRemedy(error, skill);
+    });
   }
+}
+
+/**
+ * Whether a request is done where nothing can be written: of a stateless skill all but tools that do more than
+ * read. Prompts, resources and completions only read by what they are.
+ */
+function runsReadOnly({ manifest, tools }: InstalledSkill, { method, params }: GatewayRequest): boolean {
+  if (manifest.stateless !== true) return false;
+  if (method !== 'tools/call') return true;
+  return onlyReads(tools.get(String(params['name']))?.effects ?? []);
 }
 
 /** An installed skill as the runner takes it: the plan is made at each start, after the files were checked. */
@@ -90,8 +105,10 @@ function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
     captured: everythingOf(normalise(skill.manifest.permissions).mcp),
     mayAsk: everythingOf(skill.permissions.mcp),
     timeoutMs: skill.permissions.resources.timeoutMs,
-    plan: (user) =>
-      runtime.kind === 'remote' ? parts.reach.planOf(skill, user) : planOf(parts, skill, runtime, user),
+    plan: (user, readOnly) =>
+      runtime.kind === 'remote'
+        ? parts.reach.planOf(skill, user)
+        : planOf(parts, skill, runtime, { user, readOnly }),
   };
 }
 
@@ -99,7 +116,7 @@ async function planOf(
   parts: LaunchParts,
   skill: InstalledSkill,
   runtime: SandboxRuntime,
-  user: string,
+  { user, readOnly }: { user: string; readOnly: boolean },
 ): Promise<SandboxPlan> {
   await checkFiles(skill.packageDir, skill.files);
   const data = parts.paths.dataOf(user, skill.name);
@@ -120,6 +137,8 @@ async function planOf(
     runtime,
     permissions: skill.permissions,
     bindings,
+    folders: skill.folders,
+    readOnly,
     secrets: Object.fromEntries(secrets),
     env: present(parts.environment),
   });

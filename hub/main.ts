@@ -12,7 +12,8 @@ import { openAuditLog } from './audit/audit-log.ts';
 import { type Client, openClients } from './clients.ts';
 import { type Clock, systemClock, timestamp } from './clock.ts';
 import type { HubConfig } from './config.ts';
-import type { Egress, EgressEvent } from './egress/egress.ts';
+import { auditEventOf } from './egress/audit.ts';
+import { createEgress } from './egress/session.ts';
 import { exposingGateway } from './exposure.ts';
 import { createGateway } from './gateway.ts';
 import { mcpFirst, mountHub } from './http.ts';
@@ -47,10 +48,8 @@ export interface HubParts {
   version: string;
   /** Variables that skills may be granted, such as TZ; nothing else of it is used. */
   environment: Readonly<Record<string, string | undefined>>;
-  /** Where remote skills may be: the open internet, and for tests a place of theirs. */
+  /** Where remote skills may be, and where names lead: the open internet, and for tests a place of theirs. */
   outside?: Outside;
-  /** Serves the networks of sandboxes, and tells what happens there; without one no skill runs that needs a network. */
-  egress?: (events: (event: EgressEvent) => void) => Egress;
 }
 
 /** How long those whose calls were broken off have to take the answer that says so. */
@@ -74,7 +73,7 @@ export interface RunningHub {
  */
 export async function startHub(
   config: HubConfig,
-  { log, version, environment, outside = OPEN_INTERNET, egress }: HubParts,
+  { log, version, environment, outside = OPEN_INTERNET }: HubParts,
 ): Promise<RunningHub> {
   const paths = hubPaths(join(config.home, 'hub'));
   const certificates = config.sandboxCa === undefined ? undefined : await readCertificates(config.sandboxCa);
@@ -87,13 +86,21 @@ export async function startHub(
   const db = database.query;
   const auditKey = await readOrCreateKey(join(paths.keys, 'audit.pem'));
   const audit = await openAuditLog({ database, key: auditKey, clock });
+  const noted = (work: Promise<unknown>) =>
+    void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
+  let doors: readonly { host: string; port: number }[] = [];
   const driver = createBwrapDriver({
     path: config.path,
     stateDir: paths.sandbox,
     forbidden: [config.home],
     log,
     ...(certificates === undefined ? {} : { certificates }),
-    ...(egress === undefined ? {} : { egress: egress((event) => log.info({ ...event }, 'network')) }),
+    egress: createEgress({
+      clock,
+      resolve: outside.resolve,
+      doors: () => doors,
+      events: (event) => noted(audit.append(auditEventOf(event))),
+    }),
   });
   const { enforces, usable, problem } = await driver.report();
   if (!usable) log.error({ problem }, 'no usable sandbox: this hub will not run any skill');
@@ -104,8 +111,6 @@ export async function startHub(
   const clients = await openClients({ db, audit, clock });
   const profiles = await openProfiles({ db, audit, clock });
   const registry = registryClient({ url: config.registry, db, audit, clock });
-  const noted = (work: Promise<unknown>) =>
-    void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
   const runner = createRunner({
     driver,
     clock,
@@ -226,6 +231,7 @@ export async function startHub(
   const open = await listen(app, { host: config.host, port: config.port }, mcpFirst(endpoint));
   const mcp = `${open.url}/mcp`;
   const { port } = new URL(open.url);
+  doors = [open.url, config.registry].map(doorOf);
   ownHosts = [
     ...names.hosts.map((host) => `${host.toLowerCase()}:${port}`),
     ...names.origins.map((origin) => new URL(origin).host),
@@ -275,6 +281,15 @@ export async function startHub(
       }
       await database.close();
     },
+  };
+}
+
+/** Where a server answers that no sandbox has any business with. */
+function doorOf(url: string): { host: string; port: number } {
+  const { hostname, port, protocol } = new URL(url);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port) || (protocol === 'https:' ? 443 : 80),
   };
 }
 

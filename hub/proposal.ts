@@ -11,7 +11,7 @@ import {
   type Permissions,
 } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
-import { boundEffects, diffSurface, suggestAnswer, toolEffects } from '../protocol/surface.ts';
+import { boundEffects, diffSurface, isEnforced, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import { compareVersions } from '../protocol/version.ts';
 import type { VerifiedVersion } from './fetch.ts';
 import type { InstalledSkill } from './installed.ts';
@@ -34,6 +34,8 @@ export interface ProposedTool {
   title?: string;
   description?: string;
   effects: string[];
+  /** Whether the sandbox holds it to reading, or it is its author's word. */
+  enforced: boolean;
   reversible: boolean;
   answer: Answer;
 }
@@ -112,6 +114,8 @@ export function widenings(
   const change = diff(current.permissions, granted);
   sentences.push(...[...change.added, ...change.widened].map((item) => item.sentence));
   sentences.push(...raisedEffects(offered, current, granted));
+  if (current.manifest.stateless === true && offered.manifest.stateless !== true)
+    sentences.push('Its tools that only read are not held to it any more: it is not stateless now.');
   const said = [
     ...diffSurface(current.surface, offered.surface).map((difference) => difference.path),
     ...changedTexts(offered, current),
@@ -161,6 +165,7 @@ export function proposedTools(
       ...(typeof title === 'string' ? { title } : {}),
       ...(typeof description === 'string' ? { description } : {}),
       effects: [...effects],
+      enforced: isEnforced(effects, granted, offered.manifest.stateless),
       reversible: offered.manifest.tools[tool.name]?.reversible ?? false,
       answer:
         before !== undefined && (!grew || before.answer === 'deny')

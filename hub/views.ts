@@ -1,8 +1,10 @@
+import type { AppError } from '../protocol/errors.ts';
 import { type Manifest, unverifiable } from '../protocol/manifest.ts';
-import { bindPaths, describe } from '../protocol/permissions.ts';
+import { describe } from '../protocol/permissions.ts';
 import type { ApprovalView, ClientView, GrantView, InstalledSkillView } from './admin-api.ts';
 import { type Client, LOCAL_USER } from './clients.ts';
 import type { Proposal } from './approvals.ts';
+import { describeMount, mountsOf } from './folders.ts';
 import { type Grant, gapOf, type InstalledSkill } from './installed.ts';
 import type { HubPaths } from './paths.ts';
 import { askedFor, needsOf, proposedTools } from './proposal.ts';
@@ -45,12 +47,16 @@ export async function skillView(
       ...textField('title', tool.definition),
       ...textField('description', tool.definition),
       effects: [...tool.effects],
+      enforced: tool.enforced,
       reversible: tool.reversible,
       answer: tool.answer,
     })),
     grants: skill.grants.map((grant) => grantOf(skill.name, grant)),
     ...(skill.workspace === undefined ? {} : { workspace: skill.workspace }),
     config: skill.config,
+    folders: Object.fromEntries(
+      Object.entries(skill.folders).map(([path, { device, inode }]) => [path, `${device}:${inode}`]),
+    ),
     installedAt: skill.installedAt,
     ...(waiting === undefined ? {} : { waiting }),
   };
@@ -139,18 +145,19 @@ function problemOf(skill: InstalledSkill): { problem?: string } {
 
 /** How each granted folder is held; a folder that is gone or refused by now says so itself. */
 async function mountNotes(parts: ViewParts, skill: InstalledSkill): Promise<string[]> {
-  const data = parts.paths.dataOf(LOCAL_USER, skill.name);
-  const mounts = bindPaths(skill.permissions, { workspace: skill.workspace, data, config: skill.config });
-  return Promise.all(
-    mounts
-      .filter((mount) => mount.root !== data)
-      .map((mount) =>
-        parts.driver.describeMount(mount).then(
-          (held) => `${mount.source}: ${held}`,
-          (error: Error) => `${mount.source}: ${error.message}`,
-        ),
+  const mounts = mountsOf(skill, parts.paths.dataOf(LOCAL_USER, skill.name));
+  const notes = await Promise.all(
+    mounts.map((mount) =>
+      describeMount(parts.driver, skill, mounts, mount).then(
+        (held) => (held === undefined ? [] : [`${mount.source}: ${held}`]),
+        ({ message, hint }: AppError) => [
+          `${mount.source}: ${message}`,
+          ...(hint === undefined ? [] : [`  ${hint}`]),
+        ],
       ),
+    ),
   );
+  return notes.flat();
 }
 
 function textField<Key extends 'title' | 'description'>(

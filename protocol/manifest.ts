@@ -175,6 +175,12 @@ const manifestShape = z.strictObject({
     .describe('Packed beside the code; a folder stands for its whole tree.'),
   config: configSchema.default({}),
   permissions: declaredPermissionsSchema.prefault({}),
+  stateless: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether a tool that only reads may run in a process of its own whose folders are all read-only, because no call relies on what an earlier one left in memory.',
+    ),
   tools: z.record(toolNameSchema, toolDeclarationSchema).default({}),
 });
 

@@ -9,7 +9,8 @@
  *   covers `tls` and `http` on it; one port never covers another.
  * - A host with the address that an admin named for it is known only to itself: it leads there and
  *   nowhere else, and without it the host leads to public addresses only.
- * - A folder covers what lies below it; `rw` covers `r`.
+ * - A folder covers what lies below it; `rw` covers `r`. To write where other programs find what they run
+ *   (`.git`, `.vscode`, …) has to be asked for by name; see `permissions/held-back.ts`.
  * - `${config.x}`, as a host or as a root, is known only to itself: what an admin puts there later
  *   is no reason to take one permission for another.
  * - A secret is known by name and injection; variables and programs by name.
@@ -45,5 +46,6 @@ export {
   readAllowedHost,
   readAllowedHosts,
 } from './permissions/allowed-hosts.ts';
+export { HELD_BACK, heldBackIn, type HeldBackPlace } from './permissions/held-back.ts';
 export { describe } from './permissions/sentences.ts';
 export { type Bindings, bindPaths, insideValues, substitute } from './permissions/paths.ts';

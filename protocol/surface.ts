@@ -5,7 +5,7 @@ import { faultsOf, MAX_FAULTS, pathText, teach, type Fault } from './faults.ts';
 import { toolNameSchema } from './manifest.ts';
 import { readStrictJson } from './strict-json.ts';
 
-export { boundEffects, suggestAnswer, toolEffects } from './tool-effects.ts';
+export { boundEffects, isEnforced, onlyReads, suggestAnswer, toolEffects } from './tool-effects.ts';
 
 /** What a surface may be at most; `depth` counts objects and arrays inside one another. */
 export const SURFACE_LIMITS = {

@@ -1,4 +1,4 @@
-import { inEffectOrder, type Effect } from './effects.ts';
+import { EFFECTS, inEffectOrder, type Effect } from './effects.ts';
 import type { Permissions } from './permissions.ts';
 
 /** What of a tool counts here: its name and what it hints at. */
@@ -83,10 +83,31 @@ export function boundEffects(effects: readonly Effect[], permissions: Permission
   return left.length === 0 ? ['read'] : left;
 }
 
+/** What a tool that says it only reads must not do. Running a program that was granted does none of it by itself. */
+const MORE_THAN_READING = EFFECTS.filter((effect) => effect !== 'read' && effect !== 'run');
+
+/**
+ * Whether it is more than its author's word that a tool with these effects only reads: the sandbox leaves it no
+ * folder to write in and no network. A `stateless` skill runs such tools with every folder read-only.
+ */
+export function isEnforced(
+  effects: readonly Effect[],
+  permissions: Permissions,
+  stateless: boolean | undefined,
+): boolean {
+  const held: Permissions = stateless === true ? { ...permissions, filesystem: [] } : permissions;
+  return onlyReads(effects) && onlyReads(boundEffects(MORE_THAN_READING, held));
+}
+
+/** Whether a tool with these effects changes nothing, sends nothing and starts nothing. */
+export function onlyReads(effects: readonly Effect[]): boolean {
+  return effects.length > 0 && effects.every((effect) => effect === 'read');
+}
+
 /**
  * What to propose to an admin: a tool that only reads may go ahead, every other one asks. One that runs `elsewhere`
  * asks in any case: that it only reads is a word that nothing here holds anybody to.
  */
 export function suggestAnswer(effects: readonly Effect[], elsewhere = false): 'allow' | 'ask' {
-  return !elsewhere && effects.length > 0 && effects.every((effect) => effect === 'read') ? 'allow' : 'ask';
+  return !elsewhere && onlyReads(effects) ? 'allow' : 'ask';
 }

@@ -145,6 +145,20 @@ export const REQUIREMENTS = {
   'sandbox.certificates':
     'Certificates that an admin adds are trusted in sandboxes, whatever program asks; a broken file stops the start.',
   'sandbox.network-ahead': 'A network is made before a start needs it, and one that failed delays nothing.',
+  'sandbox.local-sockets':
+    'A skill that was granted a folder of the host reaches no local socket, neither one that lies in a folder nor any other.',
+  'folders.that-very-one':
+    'A granted folder is the one that was approved: by inode and birth, whatever lies at its path, is linked there or is swapped while it is being mounted.',
+  'folders.never-the-hubs':
+    'No name, link or bind mount of the hub’s home, or of what lies in or around it, is granted.',
+  'folders.held-back':
+    'In a folder that a skill may write, what other programs run by themselves is read-only unless its grant names it, also where it does not exist.',
+  'folders.nothing-left-behind':
+    'What stood in for files that do not exist is gone with the sandbox, also when the hub was killed.',
+  'folders.no-way-out':
+    'Links, renames, devices, set-uid files and pipes in a granted folder lead out of nothing.',
+  'folders.read-only-tools':
+    'The tools of a stateless skill that only read run where every folder is read-only, and only then is that called enforced.',
 
   // runner
   'runner.single-flight': 'However many calls wait for a skill, it is started once.',

@@ -26,6 +26,7 @@ export interface ChildParts extends ConnectParts {
 export interface Child {
   readonly skill: RunnableSkill;
   readonly user: string;
+  readonly readOnly: boolean;
   readonly startedAt: number;
   /** 0 until the process exists, and for a server that runs elsewhere. */
   pid(): number;
@@ -46,6 +47,8 @@ export interface Child {
 export interface ChildOrder {
   skill: RunnableSkill;
   user: string;
+  /** Whether its folders are all read-only. */
+  readOnly: boolean;
   /** What it may ask of those who call it. */
   offered: AskableCapabilities;
   /** Asks by requests of its own, of which only one call at a time can be the cause. */
@@ -71,7 +74,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, offered, serial, room, failed, worked }: ChildOrder,
+  { skill, user, readOnly, offered, serial, room, failed, worked }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -104,7 +107,7 @@ export function startChild(
   async function start(): Promise<Connection> {
     await room;
     throwIfOrdered();
-    const plan = await skill.plan(user);
+    const plan = await skill.plan(user, readOnly);
     throwIfOrdered();
     const connection = await connect(
       parts,
@@ -266,6 +269,7 @@ export function startChild(
   return {
     skill,
     user,
+    readOnly,
     startedAt,
     pid: () => pid,
     state: () => state,

@@ -20,8 +20,8 @@ export interface RunnableSkill {
   mayAsk: AskableCapabilities;
   /** Longest time for one call, from the grant. */
   timeoutMs: number;
-  /** Makes the plan for a start, after re-checking the installed files. Throws what start must fail with. */
-  plan(user: string): Promise<SandboxPlan | RemotePlan>;
+  /** Makes the plan for a start, with every folder read-only or as granted, after re-checking the installed files. Throws what start must fail with. */
+  plan(user: string, readOnly: boolean): Promise<SandboxPlan | RemotePlan>;
 }
 
 export interface SkillRequest {
@@ -31,6 +31,8 @@ export interface SkillRequest {
   onProgress?: ((progress: SkillProgress) => void) | undefined;
   /** Whom the skill may turn to, with no more capabilities than it was granted to use. */
   client?: CallingClient | undefined;
+  /** To be done by a process whose folders are all read-only; one that may write is never the same process. */
+  readOnly?: boolean;
   /** Which client it is: a process that may ask keeps what it was answered, so it serves one alone. */
   caller?: string;
 }
@@ -48,6 +50,8 @@ export interface RunningSkill {
   /** On the host; 0 while the process is being made, and for a server that runs elsewhere. */
   pid: number;
   startedAt: string;
+  /** Whether its folders are all read-only. */
+  readOnly: boolean;
   /** In flight now. */
   calls: number;
   state: 'starting' | 'ready' | 'stopping';

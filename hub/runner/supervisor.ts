@@ -36,10 +36,10 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   function childFor(
     skill: RunnableSkill,
     user: string,
-    { client, caller }: Pick<SkillRequest, 'client' | 'caller'>,
+    { client, caller, readOnly = false }: Pick<SkillRequest, 'client' | 'caller' | 'readOnly'>,
   ): Child {
     const { offered, serial } = conversationOf(skill, client?.capabilities ?? {});
-    const key = keyOf(skill, user, offered, serial ? caller : undefined);
+    const key = keyOf(skill, { user, readOnly, offered, caller: serial ? caller : undefined });
     const running = current.get(key);
     if (running !== undefined && running.state() !== 'stopping') {
       if (running.skill.epoch === skill.epoch && running.skill.version === skill.version) {
@@ -53,6 +53,7 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
     const child = startChild(parts, {
       skill,
       user,
+      readOnly,
       offered,
       serial,
       room: makeRoom(),
@@ -130,12 +131,15 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
 /** Of a child: the plain one of a user, which nearly all calls go to, needs no JSON. */
 function keyOf(
   { name }: RunnableSkill,
-  user: string,
-  offered: AskableCapabilities,
-  caller: string | undefined,
+  {
+    user,
+    readOnly,
+    offered,
+    caller,
+  }: { user: string; readOnly: boolean; offered: AskableCapabilities; caller: string | undefined },
 ): string {
-  const isPlain = caller === undefined && Object.keys(offered).length === 0;
-  return isPlain ? `${name} ${user}` : canonicalJson([name, user, offered, caller ?? null]);
+  const isPlain = caller === undefined && !readOnly && Object.keys(offered).length === 0;
+  return isPlain ? `${name} ${user}` : canonicalJson([name, user, offered, caller ?? null, readOnly]);
 }
 
 /** An idle skill may still finish what it keeps on disk; one with calls in flight has no better moment to wait for. */
@@ -146,7 +150,7 @@ async function endForGood(child: Child, reason: string): Promise<void> {
 }
 
 /**
- * A child serves one user and one set of client capabilities. Up to 2025-11-25 a process is told once, at the
+ * A child serves one user, one set of client capabilities, and calls that may write or calls that only read. Up to 2025-11-25 a process is told once, at the
  * start, what it may ask, and does not say in which call it asks: it serves one client, whose calls take turns. From
  * 2026-07-28 on each request says so for itself, and one child does for all.
  */
@@ -165,6 +169,7 @@ function asRunning(child: Child): RunningSkill {
     user: child.user,
     pid: child.pid(),
     startedAt: new Date(child.startedAt).toISOString(),
+    readOnly: child.readOnly,
     calls: child.calls(),
     state: child.state(),
   };

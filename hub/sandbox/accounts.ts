@@ -24,10 +24,13 @@ export interface FolderRights {
   /** Permission bits, `0o755`. */
   permissions: number;
   wanted: 'r' | 'rw';
+  /** A single file, which nobody has to enter. */
+  isFile?: boolean;
 }
 
-const READ_AND_ENTER = 0o5;
-const READ_WRITE_AND_ENTER = 0o7;
+const READ = 0o4;
+const WRITE = 0o2;
+const ENTER = 0o1;
 
 /** The user namespaces' own number for the process; it means nothing outside. */
 export const INSIDE: Account = { uid: 1000, gid: 1000 };
@@ -54,7 +57,7 @@ export function standingFor(unprivileged: Account, folders: readonly FolderRight
 
 /** By the permission bits alone, as for an account without capabilities. */
 function mayUse({ uid, gid }: Account, folder: FolderRights): boolean {
-  const needed = folder.wanted === 'rw' ? READ_WRITE_AND_ENTER : READ_AND_ENTER;
+  const needed = READ | (folder.wanted === 'rw' ? WRITE : 0) | (folder.isFile === true ? 0 : ENTER);
   const shift = uid === folder.uid ? 6 : gid === folder.gid ? 3 : 0;
   return ((folder.permissions >> shift) & needed) === needed;
 }

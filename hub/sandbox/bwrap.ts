@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import {
@@ -13,12 +12,26 @@ import {
 import type { Egress } from '../egress/egress.ts';
 import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
-import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
+import { holdPlaces, joinsParent } from './held-places.ts';
+import {
+  handOver,
+  type HeldMount,
+  holdMounts,
+  makeFolder,
+  makeFoldersBelow,
+  refuseUnusable,
+  releaseMounts,
+} from './mounts.ts';
+import type { Mount } from './mount-table.ts';
 import { makeNetwork, type SandboxNetwork } from './network.ts';
 import { withNetwork } from './network-session.ts';
+import type { ProcessIdentity } from './processes.ts';
 import { createReadyNetworks } from './ready-networks.ts';
 import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
 import { faultOf, greetProbe, PROBE_PORTS, probePlan } from './self-test.ts';
+import type { SpawnedSandbox } from './spawn-sandbox.ts';
+import { ownMountTable } from './verify-mounts.ts';
+import { stayingMounted } from './watch-places.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */
 const UNPRIVILEGED: Account = NOBODY;
@@ -79,13 +92,17 @@ export function createBwrapDriver({
       const border =
         egress !== undefined && report.enforces.includes('hostFilter') ? { egress, networks } : undefined;
       await makeDataMounts(plan);
-      const held = await holdMounts({ forbidden: machine.forbidden, dataDir: plan.dataDir }, plan.mounts);
+      const table = await ownMountTable();
+      const granted = await holdMounts(
+        { forbidden: machine.forbidden, dataDir: plan.dataDir, table },
+        plan.mounts,
+      );
       try {
-        const standing = await standingOf(machine, rootFiles, held, plan);
+        const standing = await standingOf(machine, rootFiles, granted);
         const leave = await enterDataFolder(dataFolders, plan, standing);
         try {
           const process = await withNetwork(border, plan, (network) =>
-            launch(machine, plan, standing, held, network),
+            startHeld(machine, plan, standing, { granted, table, network }),
           );
           void process.exited.then(leave);
           log.debug({ skill: plan.label, pid: process.pid, standing: standing.kind }, 'sandbox started');
@@ -95,7 +112,7 @@ export function createBwrapDriver({
           throw error;
         }
       } finally {
-        await releaseMounts(held);
+        await releaseMounts(granted);
       }
     },
 
@@ -104,11 +121,15 @@ export function createBwrapDriver({
       await makeFolder(path, machine.root ? UNPRIVILEGED : undefined);
     },
 
-    async describeMount(mount) {
+    async describeMount(mount, all = [mount]) {
       const { machine, rootFiles } = await usable();
-      const held = await holdMounts({ forbidden: machine.forbidden }, [mount]);
+      if (joinsParent(mount, all)) return undefined;
+      const rules = { forbidden: machine.forbidden, table: await ownMountTable() };
+      // One by itself is held as a skill with this grant alone would hold it; together they may exclude each other.
+      const held = await holdMounts(rules, [mount]);
       try {
-        return describeStanding(await standingOf(machine, rootFiles, held, {}), UNPRIVILEGED);
+        if (all.length > 1) await releaseMounts(await holdMounts(rules, all));
+        return describeStanding(await standingOf(machine, rootFiles, held), UNPRIVILEGED);
       } finally {
         await releaseMounts(held);
       }
@@ -181,7 +202,8 @@ async function selfTest(
 ): Promise<string | undefined> {
   try {
     const plan = await probePlan(options.stateDir, network === undefined ? 'none' : 'own');
-    return await faultOf(await launch(machine, plan, standing, [], network), standing);
+    const probe = await launch(machine, plan, standing, { held: [], own: [], network });
+    return await faultOf(probe, standing);
   } catch (error) {
     if (error instanceof AppError) return error.message.replace(/\.$/, '');
     throw error;
@@ -214,6 +236,8 @@ function reportOf(machine: Machine, rootFiles: boolean, hosts: NetworkFault): Sa
     ...(typeof hosts === 'object'
       ? [`Skills that need a network cannot run here, for it cannot be limited to hosts: ${hosts.words}.`]
       : []),
+    'A skill that may write in a folder finds read-only what other programs run there; for what does not exist, empty stand-ins lie in the folder while it runs.',
+    'A skill that was granted a folder of this machine has no local (Unix) sockets.',
     'Disk use is bounded in scratch folders; what a skill writes into granted folders and its data folder is not counted.',
     ...(lacking.includes('memory')
       ? ['Memory is bounded for each process of a skill, not for all of them together.']
@@ -251,24 +275,64 @@ function refuseLoaderVariables(plan: SandboxPlan): void {
   }
 }
 
+const START_ATTEMPTS = 3;
+
+/**
+ * Starts a plan whose granted folders are held open. What they leave out is mounted over them read-only; the
+ * process ends when something of that does not hold any more.
+ */
+async function startHeld(
+  machine: Machine,
+  plan: SandboxPlan,
+  standing: Standing,
+  {
+    granted,
+    table,
+    network,
+  }: { granted: readonly HeldMount[]; table: readonly Mount[]; network: SandboxNetwork | undefined },
+  attempts = START_ATTEMPTS,
+): Promise<SpawnedSandbox> {
+  if (plan.readOnly === true) {
+    const held = granted.map((mount) => ({ ...mount, mode: 'r' as const }));
+    return launch(machine, plan, standing, { held, own: table, network });
+  }
+  const places = await holdPlaces(machine.standIns, granted, plan.mounts);
+  const start = (made: (first: ProcessIdentity) => void) => {
+    const held = [...granted, ...places.mounts].toSorted((a, b) => (a.target < b.target ? -1 : 1));
+    return launch(machine, plan, standing, { held, own: table, network, made });
+  };
+  try {
+    return await stayingMounted(places, start);
+  } catch (error) {
+    await places.release();
+    // Somebody tidied up in this very moment, such as the guard of a hub that was killed.
+    if (attempts > 1 && (await areGone(places.mounts)))
+      return await startHeld(machine, plan, standing, { granted, table, network }, attempts - 1);
+    throw error;
+  } finally {
+    await places.close();
+  }
+}
+
+async function areGone(mounts: readonly HeldMount[]): Promise<boolean> {
+  const links = await Promise.all(mounts.map(async ({ handle }) => (await handle.stat()).nlink));
+  return links.includes(0);
+}
+
 /** As which account the skill runs, from the folders that an admin granted; the hub's own adapt to it. */
 async function standingOf(
   machine: Machine,
   rootFiles: boolean,
   held: readonly HeldMount[],
-  { dataDir, mounts = [] }: Partial<Pick<SandboxPlan, 'dataDir' | 'mounts'>>,
 ): Promise<Standing> {
-  const own = new Set(
-    mounts.filter(({ root }) => root !== undefined && root === dataDir).map(({ target }) => target),
-  );
-  const granted = held.filter(({ target }) => !own.has(target));
+  const granted = held.filter(({ isData }) => !isData);
   if (!machine.root) {
     await Promise.all(granted.map(refuseUnusable));
     return { kind: 'own' };
   }
   const standing = standingFor(
     UNPRIVILEGED,
-    granted.map(({ rights }) => rights),
+    granted.flatMap(({ rights }) => rights ?? []),
   );
   if (standing.kind !== 'root-files' || rootFiles) return standing;
   throw new AppError('binding-refused', {
@@ -280,7 +344,7 @@ async function standingOf(
 /** Folders below `${data}` that a manifest names are the hub's to make. */
 async function makeDataMounts({ dataDir, mounts }: SandboxPlan): Promise<void> {
   for (const { root, source } of mounts) {
-    if (dataDir !== undefined && root === dataDir) await mkdir(source, { recursive: true, mode: 0o700 });
+    if (dataDir !== undefined && root === dataDir) await makeFoldersBelow(dataDir, source);
   }
 }
 

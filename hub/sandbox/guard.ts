@@ -7,6 +7,7 @@ import { markOf, type ProcessIdentity } from './processes.ts';
  * would name the guard itself. The first wait is for the kernel: only when the hub is quite gone have all that it
  * binds to the hub been told. Looks are counted, because anybody can write a mark; grep's verdict is not asked,
  * because processes come and go while it reads.
+ * Then it takes away the empty folders that stood in for what was held back, by the hub's notes in `$2`.
  */
 const SCRIPT = `
 while read -r _; do :; done
@@ -23,6 +24,11 @@ while [ $looks -lt 100 ] && [ $empty -lt 2 ]; do
     kill -9 "\${pid%/cmdline}" 2>/dev/null
   done
 done
+folders=$(readlink "$2"/folder.*)
+set -f
+IFS='
+'
+rmdir $folders 2>/dev/null
 `;
 
 /**
@@ -31,8 +37,8 @@ done
  * milliseconds before is left alone. The guard is one small shell for a whole hub; it holds the other
  * end of a pipe of ours, so that it learns of any death at once, and it does nothing until then.
  */
-export function startGuard(shell: string, hub: ProcessIdentity): void {
-  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', String(hub.pid)], {
+export function startGuard(shell: string, hub: ProcessIdentity, notes: string): void {
+  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', String(hub.pid), notes], {
     cwd: '/',
     env: { PATH: '/usr/bin:/bin', MARK: markOf(hub, '') },
     // Out of the hub's group: what ends the hub from a terminal must not end its guard first.

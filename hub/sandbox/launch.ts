@@ -5,12 +5,14 @@ import { nameOf, type Standing } from './accounts.ts';
 import { bwrapArguments } from './bwrap-arguments.ts';
 import { CERTIFICATE_FILES } from './certificates.ts';
 import type { Machine } from './machine.ts';
+import type { Mount } from './mount-table.ts';
 import type { HeldMount } from './mounts.ts';
 import type { SandboxNetwork } from './network.ts';
-import { markOf } from './processes.ts';
+import { markOf, type ProcessIdentity } from './processes.ts';
 import type { RootEntry } from './programs.ts';
 import type { SandboxPlan } from './sandbox.ts';
 import { FIRST_DESCRIPTOR, type SpawnedSandbox, spawnSandbox } from './spawn-sandbox.ts';
+import { faultOfMounts } from './verify-mounts.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
@@ -45,15 +47,15 @@ const TIME_ZONES = '/usr/share/zoneinfo';
 
 /**
  * Starts a plan under an account, with folders that were checked for it: gathers what has to exist
- * inside, and the chain of programs that ends in the skill's. Without a network there is none.
+ * inside, and the chain of programs that ends in the skill's. It runs once the folders are seen to be those;
+ * `made` is told its first process, which has them mounted. Without a network there is none.
  * @throws AppError `skill-start-failed`.
  */
 export async function launch(
   machine: Machine,
   plan: SandboxPlan,
   standing: Standing,
-  held: readonly HeldMount[],
-  network?: Pick<SandboxNetwork, 'enter'>,
+  { held, own, network, made = () => undefined }: LaunchPlaces,
 ): Promise<SpawnedSandbox> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
@@ -98,13 +100,32 @@ export async function launch(
     mark: markOf(machine.hub, plan.label),
     options,
     command: [...launchers.command, ...program.command, ...plan.runtime.args],
-    filter: machine.filter,
+    filter: held.some(({ isData }) => !isData) ? machine.filters.withoutLocalSockets : machine.filters.plain,
+    async faultOf(first) {
+      const fault =
+        held.length === 0
+          ? undefined
+          : await faultOfMounts(first, { held, own, forbidden: machine.forbidden });
+      if (fault === undefined) made(first);
+      return fault;
+    },
     contents: files.map(([, content]) => content),
     descriptors: folders,
     covered: machine.covered,
     group,
     niceness: machine.groups?.enforces.includes('cpu') === true ? 0 : NICENESS,
   });
+}
+
+/** What of the host a sandbox gets. */
+export interface LaunchPlaces {
+  /** Parents before what lies in them. */
+  held: readonly HeldMount[];
+  /** What is mounted where for the hub. */
+  own: readonly Mount[];
+  /** Where it runs; absent: in one of its own, without a way out. */
+  network?: Pick<SandboxNetwork, 'enter'> | undefined;
+  made?: (first: ProcessIdentity) => void;
 }
 
 /** An account that is not the hub's reads the package by its permission bits. */

@@ -21,6 +21,7 @@ import { startGuard } from './guard.ts';
 import { endOrphans, identityOf, type ProcessIdentity } from './processes.ts';
 import { createPrograms, type Programs, type RootEntry } from './programs.ts';
 import { seccompFilter } from './seccomp.ts';
+import { createStandIns, notesOf, type StandIns, sweepStandIns } from './stand-ins.ts';
 import { syscallsOf } from './syscalls.ts';
 
 /** What the driver is made with. */
@@ -46,7 +47,12 @@ export interface Machine {
   has: { disableUserNamespaces: boolean; bindDescriptor: boolean };
   root: boolean;
   hub: ProcessIdentity;
-  filter: Buffer;
+  filters: {
+    plain: Buffer;
+    /** For a skill that sees folders of the host: a socket in one of them leads to whoever listens there. */
+    withoutLocalSockets: Buffer;
+  };
+  standIns: StandIns;
   programs: Programs;
   groups: ControlGroups | undefined;
   /** Device nodes that nobody inside can change, for skills that keep root's files; empty where none can be made. */
@@ -115,8 +121,11 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
 
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const groups = root ? await findControlGroups(hub) : undefined;
-  startGuard((await executable('sh', options.path)) ?? '/bin/sh', hub);
+  const standIns = join(options.stateDir, 'stand-ins');
+  const notes = notesOf(standIns, hub);
+  startGuard((await executable('sh', options.path)) ?? '/bin/sh', hub, notes);
   const orphansEnded = await endOrphans();
+  await sweepStandIns(standIns);
   await groups?.sweep();
   return {
     bwrap,
@@ -127,7 +136,11 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
     },
     root,
     hub,
-    filter: seccompFilter(syscalls),
+    filters: {
+      plain: seccompFilter(syscalls),
+      withoutLocalSockets: seccompFilter(syscalls, { localSockets: false }),
+    },
+    standIns: createStandIns(standIns, hub),
     programs: createPrograms({ path: options.path, node: options.node ?? process.execPath }),
     groups,
     devices: root ? await makeDevices(join(options.stateDir, 'devices'), options.path) : [],

@@ -8,6 +8,7 @@ import {
   type Permissions,
   substitute,
 } from '../../protocol/permissions.ts';
+import type { FolderIdentity } from './folder-identity.ts';
 import type { SandboxHolder, SandboxMount, SandboxPlan, SandboxRuntime } from './sandbox.ts';
 
 /** Where a secret with `inject: file` appears; `<NAME>_FILE` in the environment says so. */
@@ -23,6 +24,10 @@ export interface PlanRequest {
   /** What was granted, not what was asked. */
   permissions: Permissions;
   bindings: Bindings;
+  /** Which folder was granted at each host path. */
+  folders?: Readonly<Record<string, FolderIdentity>>;
+  /** Every folder read-only, for tools that only read. */
+  readOnly?: boolean;
   /** Values by name; only those that `permissions.secrets` names are used. */
   secrets: Readonly<Record<string, string>>;
   /** Values by name; only those that `permissions.env` names are used. */
@@ -47,7 +52,9 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
       target,
       mode,
       root,
+      ...(root === bindings.data ? {} : { identity: request.folders?.[source] ?? 'no folder' }),
     })),
+    ...(request.readOnly === true ? { readOnly: true } : {}),
     dataDir: bindings.data,
     scratch: [],
     files: secrets.files,

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { EgressRule } from '../egress/egress.ts';
+import type { FolderIdentity } from './folder-identity.ts';
 
 /**
  * What one sandboxed process gets, as data: everything not named here does not exist for it.
@@ -18,6 +19,8 @@ export interface SandboxPlan {
    * belong to the account that the process runs under. Absent: no mount is of that kind.
    */
   dataDir?: string;
+  /** Every folder is mounted read-only, `${data}` too; accounts are chosen as if it were not. */
+  readOnly?: boolean;
   /** Paths inside that are fresh, bounded tmpfs folders (surface capture: `/workspace`, `/data`). */
   scratch: readonly string[];
   /** Small files that exist for this process alone, in memory: absolute path inside, content (secrets as files). */
@@ -53,6 +56,11 @@ export interface SandboxMount {
   mode: 'r' | 'rw';
   /** The folder an admin named, in whose real path that of `source` must lie; absent: `source` itself. */
   root?: string;
+  /**
+   * Which folder was granted; another one in its place is refused, and any where a single file or nothing was.
+   * Absent for what the hub makes itself.
+   */
+  identity?: FolderIdentity | 'no folder';
 }
 
 /** What a driver can hold a skill to. What a plan needs and the driver lacks is refused. */
@@ -127,8 +135,9 @@ export interface SandboxDriver {
   makeOwned(path: string): Promise<void>;
   /**
    * How a granted folder would be held, in one sentence for `info` and `doctor`
-   * ("as the account nobody", "with root's file ownership, without capabilities").
+   * ("as the account nobody", "with root's file ownership, without capabilities"); undefined where it comes with
+   * another of `all` that are granted.
    * @throws AppError `binding-refused` with a remedy when it cannot be granted in that mode.
    */
-  describeMount(mount: SandboxMount): Promise<string>;
+  describeMount(mount: SandboxMount, all?: readonly SandboxMount[]): Promise<string | undefined>;
 }

@@ -95,6 +95,7 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOCK_SEQPACKET = 5;
 const SOCK_TYPE_MASK = 0xf;
 const IPPROTO_DEFAULT = 0;
 const IPPROTO_TCP = 6;
@@ -148,8 +149,12 @@ function oneOf(values: readonly number[], errno: number): Instruction[] {
  * refusals over a reviewed range: what is newer than the review does not exist. New namespaces,
  * sockets beside local, TCP and UDP ones, typing into a terminal, and files that run as their owner
  * (set-uid, set-gid) are refused by argument.
+ *
+ * Without `localSockets` there are none but pairs of connected ones. A socket that lies in a granted folder
+ * is reached by path from any network namespace, even where the folder is read-only, and a filter cannot read
+ * paths: who listens there is a program of the host.
  */
-export function seccompFilter(syscalls: SyscallTable): Buffer {
+export function seccompFilter(syscalls: SyscallTable, { localSockets = true } = {}): Buffer {
   const numbers = syscalls.numbers;
   /** `body` must end in a verdict; the number stays loaded for the rules that follow. */
   const rule = (name: string, body: readonly Instruction[]): Instruction[] => {
@@ -172,8 +177,8 @@ export function seccompFilter(syscalls: SyscallTable): Buffer {
       ...[TIOCSTI, TIOCLINUX, TIOCSETD].flatMap((request) => [skipUnlessEqual(request, 1), refuse(EPERM)]),
       ALLOW,
     ]),
-    ...rule('socket', socketRule()),
-    ...rule('socketpair', [loadArgument(0), ...oneOf([AF_UNIX], EAFNOSUPPORT), ALLOW]),
+    ...rule('socket', socketRule(localSockets)),
+    ...rule('socketpair', socketPairRule(localSockets)),
     ...rule('chmod', plainMode(1)),
     ...rule('fchmod', plainMode(1)),
     ...rule('fchmodat', plainMode(2)),
@@ -188,11 +193,10 @@ export function seccompFilter(syscalls: SyscallTable): Buffer {
   return assemble(program);
 }
 
-function socketRule(): Instruction[] {
+function socketRule(localSockets: boolean): Instruction[] {
   return [
     loadArgument(0),
-    skipUnlessEqual(AF_UNIX, 1),
-    ALLOW,
+    ...(localSockets ? [skipUnlessEqual(AF_UNIX, 1), ALLOW] : []),
     ...oneOf([AF_INET, AF_INET6], EAFNOSUPPORT),
     loadArgument(1),
     mask(SOCK_TYPE_MASK),
@@ -201,6 +205,14 @@ function socketRule(): Instruction[] {
     ...oneOf([IPPROTO_DEFAULT, IPPROTO_TCP, IPPROTO_UDP], EPROTONOSUPPORT),
     ALLOW,
   ];
+}
+
+/** Datagrams of a pair may be sent to any other address, too. */
+function socketPairRule(localSockets: boolean): Instruction[] {
+  const types = localSockets
+    ? []
+    : [loadArgument(1), mask(SOCK_TYPE_MASK), ...oneOf([SOCK_STREAM, SOCK_SEQPACKET], EPROTONOSUPPORT)];
+  return [loadArgument(0), ...oneOf([AF_UNIX], EAFNOSUPPORT), ...types, ALLOW];
 }
 
 /**

@@ -29,6 +29,10 @@ export interface SpawnOrder {
   /** Descriptors that this process was itself started with, and that the child must not see. */
   covered: readonly number[];
   group: ControlGroup | undefined;
+  /**
+   * What is wrong with it as it was made, in words, before the program is started; undefined when nothing is.
+   */
+  faultOf: (first: ProcessIdentity) => Promise<string | undefined>;
   /** Its priority below the hub, from 0 (the same) to 19, where no group gives it a weight. */
   niceness: number;
 }
@@ -48,8 +52,9 @@ const SEARCH_PATH = '/usr/bin:/bin';
  * Starts bubblewrap and answers once the sandbox's first process exists.
  *
  * The pipes are gates. Bubblewrap reads its options first, so it is in its control group before it
- * makes anything; and it reads the filter last, after it has bound its life to ours, so that a hub
- * that dies halfway leaves an empty filter, with which it refuses to run the program.
+ * makes anything; and it reads the filter last, after it has bound its life to ours and mounted
+ * everything, so that a hub that dies halfway, or finds fault with what was mounted, leaves an empty
+ * filter, with which it refuses to run the program.
  *
  * @throws AppError `skill-start-failed`.
  */
@@ -109,6 +114,13 @@ async function begin(order: SpawnOrder, child: ChildProcess): Promise<SpawnedSan
     const firstPid = await Promise.race([status.firstPid, ended.then(() => undefined)]);
     const first = firstPid === undefined ? undefined : await identityOf(firstPid);
     if (first === undefined) throw startFailed(order, await firstWords(child));
+    const fault = await order.faultOf(first);
+    if (fault !== undefined) {
+      // It may have ended by itself, and says why.
+      signal(-pid);
+      const words = await firstWords(child);
+      throw startFailed(order, words === '' ? fault : words);
+    }
     pipeOf(child, FILTER).end(order.filter);
     return supervised(order, child, pid, first, ended, status.exitCode);
   } catch (error) {

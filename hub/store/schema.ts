@@ -27,6 +27,8 @@ export interface HubTables {
     digest: string;
     workspace: string | null;
     config_json: string;
+    /** Host path of each granted folder → which one it is. */
+    folders_json: Generated<string>;
     /** Another with every change of version, grants or bindings; never one that the skill had before. */
     epoch: number;
     /** Evidence that quarantined the skill, or null. */

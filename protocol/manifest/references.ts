@@ -21,6 +21,7 @@ export function crossFaults(manifest: unknown): PlacedFault[] {
     ...hostDefaultFaults(document),
     ...secretFaults(document),
     ...runtimeFaults(document),
+    ...statelessFaults(document),
   ];
 }
 
@@ -218,6 +219,16 @@ function promptOnlyFaults(document: Place): PlacedFault[] {
     ...(tools.keys().length > 0
       ? [tools.fault('declares tools, but instructions have none', 'Remove it.')]
       : []),
+  ];
+}
+
+/** What is said of processes of ours means nothing for a skill that has none. */
+function statelessFaults(document: Place): PlacedFault[] {
+  const kind = document.get('runtime').get('kind').text;
+  const stateless = document.get('stateless');
+  if (stateless.value !== true || (kind !== 'remote' && kind !== 'prompt-only')) return [];
+  return [
+    stateless.fault(`has no meaning for a ${kind} skill, of which no process runs here`, 'Leave it out.'),
   ];
 }
 

@@ -2,7 +2,7 @@ import { digestOf, canonicalJson, type Digest } from '../canonical.ts';
 import { AppError } from '../errors.ts';
 import { declaredPermissionsSchema, headerOf, portsOf, type PermissionsInput } from './declared.ts';
 import { hostCovers, readHost } from './hosts.ts';
-import { pathCovers } from './paths.ts';
+import { pathCovers, writingCovers } from './paths.ts';
 import {
   RESOURCE_NAMES,
   shapeSchema,
@@ -50,11 +50,16 @@ export const NETWORK_ORDER: Order<NetworkPermission> = {
 const modeCovers = (grant: string, asked: string) => grant === asked || grant === 'rw';
 
 export const FILE_ORDER: Order<FilePermission> = {
-  covers: (grant, asked) => modeCovers(grant.mode, asked.mode) && pathCovers(grant.path, asked.path),
+  covers: (grant, asked) =>
+    modeCovers(grant.mode, asked.mode) &&
+    pathCovers(grant.path, asked.path) &&
+    (asked.mode === 'r' || writingCovers(grant.path, asked.path)),
   meet(a, b) {
     const path = lower(a.path, b.path, pathCovers);
     const mode = lower(a.mode, b.mode, modeCovers);
-    return path === undefined || mode === undefined ? undefined : { path, mode };
+    if (path === undefined || mode === undefined) return undefined;
+    const written = mode === 'rw' && writingCovers(path === b.path ? a.path : b.path, path);
+    return { path, mode: written ? 'rw' : 'r' };
   },
   key: ({ path, mode }) => `${path}\0${mode}`,
 };

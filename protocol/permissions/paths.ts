@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { AppError } from '../errors.ts';
+import { leavesOut } from './held-back.ts';
 import { CONFIG_REFERENCE, type Reading } from './hosts.ts';
 import { MAX_PATH, type Permissions } from './shape.ts';
 
@@ -66,6 +67,15 @@ export function readGrantPath(text: string): Reading<{ root: string; below: stri
 /** Whether a grant on one path is a grant on the other: the same path, or one below it. */
 export function pathCovers(grant: string, asked: string): boolean {
   return grant === asked || asked.startsWith(`${grant}/`);
+}
+
+/**
+ * Whether a grant to write on one path is one to write on the other, which it covers by name: not where the
+ * other is, or lies in, a place that has to be named (`held-back.ts`). In `${data}`, which only the skill
+ * uses, there are none.
+ */
+export function writingCovers(grant: string, asked: string): boolean {
+  return grant.startsWith('${data}') || !leavesOut(grant.split('/'), asked.split('/'));
 }
 
 /** What the roots stand for on the host. `workspace` is absent where the admin named none. */

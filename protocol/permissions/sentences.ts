@@ -1,4 +1,5 @@
 import { configKeyOf, headerOf } from './declared.ts';
+import { heldBackIn } from './held-back.ts';
 import { hostAndPort } from './hosts.ts';
 import type { FilePermission, NetworkPermission, Permissions, Resources, SecretPermission } from './shape.ts';
 
@@ -53,6 +54,8 @@ export interface ToolAnswer {
   name: string;
   answer: 'allow' | 'ask' | 'deny';
   effects: readonly string[];
+  /** Whether the sandbox holds it to reading; absent where that is not known. */
+  enforced?: boolean;
 }
 
 /** Permissions as an admin reads them. */
@@ -113,6 +116,7 @@ function inabilities(permissions: Permissions): string[] {
     ...(permissions.filesystem.length === 0 ? ['read or write any of your files'] : []),
     ...(permissions.filesystem.length > 0 ? ['read any other files'] : []),
     ...(permissions.filesystem.length > 0 && !writes ? ['change any file'] : []),
+    ...permissions.filesystem.flatMap((entry) => heldBackWords(entry, permissions)),
     permissions.network.length === 0 ? 'reach the network' : 'reach any other host',
     ...(permissions.secrets.length === 0 ? ['read any secret'] : []),
     ...(permissions.subprocess.length === 0 ? ['run other programs'] : []),
@@ -125,13 +129,35 @@ function withoutAsking(tools: readonly ToolAnswer[]): string[] {
   const readers = allowed.filter(({ effects }) => effects.every((effect) => effect === 'read'));
   const others = allowed.filter((tool) => !readers.includes(tool));
   return [
-    ...(readers.length === 0
-      ? []
-      : [`It can read without asking: ${readers.map(({ name }) => name).join(', ')}`]),
+    ...[true, false, undefined].flatMap((held) => {
+      const named = readers.filter(({ enforced }) => enforced === held).map(({ name }) => name);
+      if (named.length === 0) return [];
+      return [
+        `It can read without asking${held === undefined ? '' : ` (${assurance(held)})`}: ${named.join(', ')}`,
+      ];
+    }),
     ...others.map((tool) => `It can act without asking: ${nameWithEffects(tool)}`),
   ];
 }
 
-function nameWithEffects({ name, effects }: ToolAnswer): string {
-  return `${name} (${effects.map((effect) => EFFECT_WORDS[effect] ?? effect).join(', ')})`;
+function nameWithEffects({ name, effects, enforced }: ToolAnswer): string {
+  const words = effects.map((effect) => EFFECT_WORDS[effect] ?? effect).join(', ');
+  return `${name} (${words}${enforced === undefined ? '' : `; ${assurance(enforced)}`})`;
+}
+
+/** Whether what a tool does is the sandbox's word or its author's. */
+export function assurance(enforced: boolean): 'enforced' | 'declared' {
+  return enforced ? 'enforced' : 'declared';
+}
+
+/** What a grant to write leaves out: files that other programs run by themselves. */
+function heldBackWords({ path, mode }: FilePermission, { filesystem }: Permissions): string[] {
+  if (mode !== 'rw' || path.startsWith('${data}')) return [];
+  const named = new Set(filesystem.filter((other) => other.mode === 'rw').map((other) => other.path));
+  const left = heldBackIn(path.split('/'))
+    .map(({ below }) => below.join('/'))
+    .filter((below) => !named.has(`${path}/${below}`));
+  return left.length === 0
+    ? []
+    : [`change what other programs run by themselves in ${path}: ${left.join(', ')}`];
 }

@@ -2,11 +2,9 @@ import { createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
-import type { EgressEvent } from '../../hub/egress/egress.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { hubRig, type HubRig } from '../support/hub-rig.ts';
-import { plainEgress } from '../support/plain-egress.ts';
 import { skillFolder } from '../support/skill-folder.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -67,7 +65,7 @@ describe('hosts that a manifest leaves to the admin', () => {
     verifies('install.allowed-hosts'),
     async () => {
       const { port } = await far();
-      const rig = await hubRig({ egress: plainEgress });
+      const rig = await hubRig();
       await rig.publish(await folder('1.0.0'));
       const missing = await expectCode(rig.install(NAME, '*', {}), 'binding-missing');
       expect(missing.exit).toBe(2);
@@ -96,7 +94,7 @@ describe('hosts that a manifest leaves to the admin', () => {
     'are refused where they are none, and where it is not clear for what they stand',
     verifies('install.allowed-hosts'),
     async () => {
-      const rig = await hubRig({ egress: plainEgress });
+      const rig = await hubRig();
       await rig.publish(await folder('1.0.0'));
       const refused = async (accept: object, words: RegExp) => {
         const error = await expectCode(rig.install(NAME, '*', accept), 'binding-refused');
@@ -133,9 +131,9 @@ describe('hosts that a manifest leaves to the admin', () => {
 
   it(
     'stay through an upgrade; a wider list waits; what was taken back does not come again',
-    verifies('install.allowed-hosts'),
+    { ...verifies('install.allowed-hosts'), timeout: 60_000 },
     async () => {
-      const rig = await hubRig({ egress: plainEgress });
+      const rig = await hubRig();
       for (const version of ['1.0.0', '1.1.0', '1.2.0']) await rig.publish(await folder(version));
       await rig.install(NAME, '1.0.0', { hosts: ['a.test', 'b.test=10.0.0.1'] });
       const upgraded = await rig.install(NAME, '1.1.0', {});
@@ -164,7 +162,7 @@ describe('hosts that a manifest leaves to the admin', () => {
 describe('a host that is taken back', () => {
   it('is cut from the skill within a second, in the middle of a call', verifies('grants.cut'), async () => {
     const { port, sockets, server } = await far();
-    const rig: HubRig = await hubRig({ egress: plainEgress });
+    const rig: HubRig = await hubRig();
     await rig.publish(await folder('1.0.0'));
     const { installed } = await rig.install(NAME, '*', { hosts: [`example.test:${port}=127.0.0.1`] });
     const hanging = rig.call(NAME, 'hang', { host: 'example.test', port }).catch((error: unknown) => error);
@@ -184,26 +182,27 @@ describe('between calls', () => {
   /** What becomes of a connection that the skill makes by itself, once nobody calls it. */
   async function afterCall(permissions: Record<string, unknown>) {
     const { port, server } = await far();
-    const events: EgressEvent[] = [];
-    const rig = await hubRig({ egress: () => plainEgress((event) => events.push(event)) });
+    const rig = await hubRig();
     await rig.publish(await folder('1.0.0', { permissions }));
     await rig.install(NAME, '*', { hosts: [`example.test:${port}=127.0.0.1`] });
     const reached = once(server, 'connection');
     expect(await rig.text(NAME, 'later', { host: 'example.test', port })).toBe('soon');
-    await expect.poll(() => events.map(({ kind }) => kind), { timeout: 10_000 }).toHaveLength(1);
-    return { events, reached, outcome: () => rig.text(NAME, 'outcome') };
+    await expect.poll(rig.contacts, { timeout: 10_000 }).toHaveLength(1);
+    return { contacts: await rig.contacts(), reached, outcome: () => rig.text(NAME, 'outcome') };
   }
 
   it('the network of a skill is shut', verifies('sandbox.network-while-called'), async () => {
-    const { events, outcome } = await afterCall(asksSite);
-    expect(events).toMatchObject([{ kind: 'refused', host: 'example.test', reason: 'between-calls' }]);
+    const { contacts, outcome } = await afterCall(asksSite);
+    expect(contacts).toMatchObject([
+      { event: 'network.refused', host: 'example.test', reason: 'between-calls' },
+    ]);
     expect(await outcome()).toBe('ECONNRESET');
   });
 
   it('it is open where that was granted', verifies('sandbox.network-while-called'), async () => {
-    const { events, reached, outcome } = await afterCall({ ...asksSite, background: true });
+    const { contacts, reached, outcome } = await afterCall({ ...asksSite, background: true });
     await reached;
-    expect(events).toMatchObject([{ kind: 'reached', host: 'example.test' }]);
+    expect(contacts).toMatchObject([{ event: 'network.reached', host: 'example.test' }]);
     expect(await outcome()).toBe('far');
   });
 });

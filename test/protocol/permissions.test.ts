@@ -27,7 +27,13 @@ import { verifies } from '../support/verifies.ts';
  * of these are equal.
  */
 const HOSTS_TRIED = ['x.org', 'a.x.org', 'q.x.org', 'b.a.x.org', 'q.a.x.org', 'notx.org', '10.0.0.1', '::1'];
-const PATHS_TRIED = ['', '/a', '/a/b', '/ab', '/q'];
+const PATHS_TRIED = [
+  ...['', '/a', '/a/b', '/ab', '/q', '/.git', '/.git/q', '/.git/objects', '/.git/objects/q'],
+  ...['/.git/hooks', '/.git/hooks/q', '/a/.git', '/a/.git/q'],
+];
+/** Where git finds what it runs: a file in such a place is written only by a grant in that very place. */
+const innermostPlace = (path: string) =>
+  /^(?!\$\{data\})(.*\/\.git(?:\/hooks)?)(?:\/|$)/.exec(path)?.[1] ?? '';
 const ROOTS = ['${workspace}', '${data}', '${config.folder}', '${config.folder2}'];
 
 function allowed(p: Permissions): Set<string> {
@@ -46,7 +52,8 @@ function allowed(p: Permissions): Set<string> {
   for (const { path, mode } of p.filesystem) {
     for (const file of ROOTS.flatMap((root) => PATHS_TRIED.map((below) => root + below))) {
       if (!`${file}/`.startsWith(`${path}/`)) continue;
-      for (const letter of mode) found.add(`${letter} ${file}`);
+      found.add(`r ${file}`);
+      if (mode === 'rw' && innermostPlace(file) === innermostPlace(path)) found.add(`w ${file}`);
     }
   }
   for (const { name, inject } of p.secrets) found.add(`secret ${name} ${inject}`);
@@ -355,8 +362,11 @@ describe('permissions in words', () => {
       normalise({ filesystem: [{ path: '${workspace}', mode: 'rw' }], secrets: [{ name: 'KEY' }] }),
       [
         { name: 'list', answer: 'allow', effects: ['read'] },
+        { name: 'peek', answer: 'allow', effects: ['read'], enforced: true },
+        { name: 'claim', answer: 'allow', effects: ['read'], enforced: false },
         { name: 'add', answer: 'allow', effects: ['create'] },
         { name: 'delete_note', answer: 'ask', effects: ['destroy'] },
+        { name: 'look', answer: 'ask', effects: ['read'], enforced: true },
         { name: 'wipe', answer: 'deny', effects: ['destroy'] },
       ],
     );
@@ -365,18 +375,37 @@ describe('permissions in words', () => {
         'It can read and write files in ${workspace}',
         'It can read the secret KEY (in its environment)',
         'It can use up to 256 MB of memory, 1 processor, 32 processes, 64 MB of scratch space and 30 s a call',
+        'It can read without asking (enforced): peek',
+        'It can read without asking (declared): claim',
         'It can read without asking: list',
         'It can act without asking: add (creates)',
       ],
       cannot: [
         'It cannot read any other files',
+        'It cannot change what other programs run by themselves in ${workspace}: .git, .github, .husky, .vscode, .idea, .devcontainer, .envrc, .mcp.json, .claude, .cursor',
         'It cannot reach the network',
         'It cannot run other programs',
         'It cannot do anything between calls',
         'It cannot use wipe (turned off)',
       ],
-      asksFirst: ['It asks first: delete_note (destroys)'],
+      asksFirst: ['It asks first: delete_note (destroys)', 'It asks first: look (reads; enforced)'],
     });
+  });
+
+  it('say what is held back of a grant to write, less what it names', verifies('folders.held-back'), () => {
+    const held = (...paths: string[]) =>
+      describePermissions(
+        normalise({ filesystem: paths.map((path) => ({ path, mode: 'rw' })) }),
+      ).cannot.filter((line) => line.includes('run by themselves'));
+    expect(held('${data}')).toEqual([]);
+    expect(held('${workspace}', '${workspace}/.git')).toEqual([
+      expect.not.stringMatching(/ \.git[,/]/),
+      'It cannot change what other programs run by themselves in ${workspace}/.git: hooks, config, config.worktree, commondir, modules, worktrees',
+    ]);
+    expect(held('${workspace}/.git', '${workspace}/.git/hooks')).toEqual([
+      expect.not.stringContaining('hooks'),
+    ]);
+    expect(held('${workspace}/.vscode')).toEqual([]);
   });
 
   it('name every single permission once', verifies('permissions.sentences'), () => {

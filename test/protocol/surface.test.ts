@@ -4,6 +4,7 @@ import { EFFECTS, type Effect } from '../../protocol/effects.ts';
 import { normalise, union } from '../../protocol/permissions.ts';
 import {
   boundEffects,
+  isEnforced,
   diffSurface,
   parseSurface,
   suggestAnswer,
@@ -260,6 +261,27 @@ describe('the effects of a tool', () => {
     expect(boundEffects(['destroy', 'send'], normalise({}))).toEqual(['read']);
     expect(boundEffects([], normalise({}))).toEqual(['read']);
   });
+
+  it(
+    'are the sandbox’s word only where nothing can be written or sent',
+    verifies('folders.read-only-tools'),
+    () => {
+      const writes = normalise({ filesystem: [{ path: '${workspace}', mode: 'rw' }] });
+      const reads = normalise({
+        filesystem: [{ path: '${workspace}', mode: 'r' }],
+        subprocess: [{ exec: 'git' }],
+      });
+      const sends = normalise({ network: [{ host: 'x.org' }] });
+      const spends = normalise({ mcp: { sampling: true } });
+      expect(isEnforced(['read'], writes, true)).toBe(true);
+      expect(isEnforced(['read'], writes, undefined)).toBe(false);
+      expect(isEnforced(['read'], reads, undefined)).toBe(true);
+      expect(isEnforced(['read'], sends, true)).toBe(false);
+      expect(isEnforced(['read'], spends, true)).toBe(false);
+      expect(isEnforced(['read', 'update'], reads, true)).toBe(false);
+      expect(isEnforced([], reads, true)).toBe(false);
+    },
+  );
 
   it('never become fewer, or less to ask about, with more permissions', verifies('effects.bounded'), () => {
     fc.assert(

@@ -78,8 +78,9 @@ export function allGone(pids: readonly number[]): boolean {
   return !pids.some((pid) => readdirSync('/proc').includes(String(pid)));
 }
 
-/** Settles with the names of a folder once there are so many in it. */
+/** Settles with the names of a folder once there are so many in it, beside what stands in for what is held back. */
 export async function filesIn(folder: string, count: number): Promise<string[]> {
-  await until(() => readdirSync(folder).length >= count);
-  return readdirSync(folder).map((name) => join(folder, name));
+  const names = () => readdirSync(folder).filter((name) => !name.startsWith('.'));
+  await until(() => names().length >= count);
+  return names().map((name) => join(folder, name));
 }

@@ -37,6 +37,8 @@ export interface HubRig {
   /** The text of a call's first content item. */
   text(skill: string, tool: string, args?: Record<string, unknown>): Promise<string>;
   admin: { socketPath: string };
+  /** What is on record of the networks of skills, oldest first. */
+  contacts(): Promise<Record<string, unknown>[]>;
   restart(): Promise<void>;
 }
 
@@ -55,14 +57,11 @@ export async function hubRig({
   registryUrl,
   config: settings = {},
   outside,
-  egress,
 }: {
   registryUrl?: (real: string) => Promise<string>;
   config?: Partial<z.input<typeof hubConfigSchema>>;
   /** Where remote skills are, instead of on the open internet. */
   outside?: Outside;
-  /** Serves the networks of sandboxes; absent: no skill with hosts runs. */
-  egress?: NonNullable<HubParts['egress']>;
 } = {}): Promise<HubRig> {
   const registry = await testRegistry();
   const home = await tempFolder();
@@ -84,7 +83,6 @@ export async function hubRig({
     version: '0.0.0-test',
     environment: { TZ: 'Pacific/Auckland', HUB_ONLY: 'hush' },
     ...(outside === undefined ? {} : { outside }),
-    ...(egress === undefined ? {} : { egress }),
   };
   let hub = await startHub(config, parts);
   onTestFinished(() => hub.stop());
@@ -118,6 +116,10 @@ export async function hubRig({
     install: (name, range, accept) => install(admin, name, range, accept),
     call,
     text: async (skill, tool, args) => String(((await call(skill, tool, args)) as any)['content'][0].text),
+    async contacts() {
+      const entries = await callRoute(adminApi.audit, { ...admin, query: { event: 'network.', limit: 100 } });
+      return entries.toReversed().map(({ record, sentence }) => ({ ...record, sentence }));
+    },
     async restart() {
       await hub.stop();
       hub = await startHub(config, parts);

@@ -53,6 +53,7 @@ export function installedSkill(
     grants: [],
     workspace: undefined,
     config: {},
+    folders: {},
     tools: toolsOf(manifest, surface, permissions, new Map(Object.entries(given.answers ?? {}))),
     files: given.files ?? {},
     packageDir: '/nowhere',

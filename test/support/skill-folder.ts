@@ -19,6 +19,7 @@ export async function skillFolder(skill: {
   permissions?: Record<string, unknown>;
   config?: Record<string, unknown>;
   effects?: Record<string, unknown>;
+  stateless?: boolean;
   tools: Record<string, TestTool>;
   prelude?: string;
 }): Promise<string> {
@@ -35,6 +36,7 @@ export async function skillFolder(skill: {
       runtime: { kind: 'node', entry: 'server/index.js', protocol: '2025-11-25' },
       ...(skill.permissions === undefined ? {} : { permissions: skill.permissions }),
       ...(skill.config === undefined ? {} : { config: skill.config }),
+      ...(skill.stateless === undefined ? {} : { stateless: skill.stateless }),
       ...(skill.effects === undefined ? {} : { tools: skill.effects }),
     }),
   );

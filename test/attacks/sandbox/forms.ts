@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
-import { plainEgress } from '../../support/plain-egress.ts';
+import { watchedEgress } from '../../support/watched-egress.ts';
 import { outcomeOf, type Outcome } from './outcome.ts';
 
 /** How a hub may be run; the sandbox takes another form in each. */
@@ -53,8 +53,9 @@ const NOBODY = 65_534;
 /** Where the ordinary hub finds an open file that it never asked for. */
 const LEAKED_DESCRIPTOR = 60;
 
-/** Makes the form. A machine without a usable sandbox fails here, and so does every test. */
-export async function openForm(name: FormName): Promise<Form> {
+/** Makes the form. A machine without a usable sandbox fails here, and so does every test. `programs` is a folder whose programs come before the machine's. */
+export async function openForm(name: FormName, { programs }: { programs?: string } = {}): Promise<Form> {
+  const path = programs === undefined ? searchPath() : `${programs}:${searchPath()}`;
   const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
   await chmod(base, 0o755);
   const asNobody = name === 'an ordinary user' && process.getuid?.() === 0;
@@ -73,8 +74,8 @@ export async function openForm(name: FormName): Promise<Form> {
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, account: NOBODY })
-    : hubHere({ stateDir, home });
+    ? await hubOfItsOwn({ base, stateDir, home, path, account: NOBODY })
+    : hubHere({ stateDir, home, path });
   let packages = 0;
   return {
     name,
@@ -137,15 +138,9 @@ function searchPath(): string {
   return PATH;
 }
 
-function hubHere({ stateDir, home }: { stateDir: string; home: string }): Hub {
+function hubHere({ stateDir, home, path }: { stateDir: string; home: string; path: string }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
-  const driver = createBwrapDriver({
-    path: searchPath(),
-    stateDir,
-    forbidden: [home],
-    log,
-    egress: plainEgress(),
-  });
+  const driver = createBwrapDriver({ path, stateDir, forbidden: [home], log, egress: watchedEgress() });
   return {
     pid: process.pid,
     report: () => driver.report(),
@@ -170,6 +165,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     base: folder,
     stateDir: join(form.home, 'sandbox'),
     home: form.home,
+    path: searchPath(),
     ...(asNobody ? { account: form.owner } : {}),
   });
   onTestFinished(() => hub.close());
@@ -181,6 +177,7 @@ async function hubOfItsOwn(options: {
   base: string;
   stateDir: string;
   home: string;
+  path: string;
   account?: number;
 }): Promise<SeparateHub> {
   const bundle = join(options.base, 'hub.mjs');
@@ -198,7 +195,7 @@ async function hubOfItsOwn(options: {
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
-  const program = [process.execPath, bundle, options.stateDir, options.home, searchPath()];
+  const program = [process.execPath, bundle, options.stateDir, options.home, options.path];
   const command =
     options.account === undefined
       ? program

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
-import { plainEgress } from '../../support/plain-egress.ts';
+import { watchedEgress } from '../../support/watched-egress.ts';
 import { outcomeOf } from './outcome.ts';
 
 /**
@@ -23,7 +23,7 @@ const driver = createBwrapDriver({
   stateDir,
   forbidden: [home],
   log: createLogger({ level: 'silent', name: 'test' }),
-  egress: plainEgress(),
+  egress: watchedEgress(),
 });
 
 for await (const line of createInterface({ input: process.stdin })) {

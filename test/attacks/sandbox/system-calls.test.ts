@@ -33,6 +33,14 @@ const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
   'opens a netlink socket': { number: 41, args: [AF_NETLINK, RAW, 0], returns: EAFNOSUPPORT },
   'opens a packet socket': { number: 41, args: [AF_PACKET, RAW, 0], returns: EAFNOSUPPORT },
   'opens a crypto socket (AF_ALG)': { number: 41, args: [AF_ALG, 5, 0], returns: EAFNOSUPPORT },
+  // The plan has a folder of the host, in which a socket of somebody else may lie.
+  'opens a local socket': { number: 41, args: [AF_UNIX, STREAM, 0], returns: EAFNOSUPPORT },
+  'opens a local datagram socket': { number: 41, args: [AF_UNIX, DATAGRAM, 0], returns: EAFNOSUPPORT },
+  'makes a pair whose datagrams may go anywhere': {
+    number: 53,
+    args: [AF_UNIX, DATAGRAM, 0, Buffer.alloc(8)],
+    returns: EPROTONOSUPPORT,
+  },
   'opens a raw socket': { number: 41, args: [AF_INET, RAW, 1], returns: EPROTONOSUPPORT },
   'opens a ping socket': { number: 41, args: [AF_INET, DATAGRAM, 1], returns: EPROTONOSUPPORT },
   'opens an SCTP socket': { number: 41, args: [AF_INET, STREAM, 132], returns: EPROTONOSUPPORT },
@@ -121,7 +129,11 @@ const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
 /** What must work, so that a filter which refuses everything does not pass. */
 const CONTROLS: Readonly<Record<string, RawCall & { returns: (value: number) => boolean }>> = {
   'asks for its number': { number: 39, returns: (value) => value > 0 },
-  'opens a local socket': { number: 41, args: [AF_UNIX, STREAM, 0], returns: (value) => value > 2 },
+  'makes a pair of connected local sockets': {
+    number: 53,
+    args: [AF_UNIX, STREAM | 0o2004000, 0, Buffer.alloc(8)],
+    returns: (value) => value === 0,
+  },
   'opens a TCP socket': { number: 41, args: [AF_INET, STREAM | 0o2004000, 6], returns: (value) => value > 2 },
   'opens a file that is not there': {
     number: 2,

@@ -180,6 +180,43 @@ describe('ending', () => {
   );
 
   it(
+    'is each one’s own: one that may write and one that only reads',
+    verifies('folders.read-only-tools'),
+    async () => {
+      const clock = manualClock();
+      const { runner, heard } = runnerRig({ clock, limits: { maxChildren: 2, idleStopMs: 1_000 } });
+      const plans: boolean[] = [];
+      const made = runnable('misbehave', surfaces.misbehave);
+      const skill = {
+        ...made,
+        plan: (user: string, readOnly: boolean) => (plans.push(readOnly), made.plan(user, readOnly)),
+      };
+      const call = (readOnly: boolean, user = 'ada') =>
+        runner.request(skill, user, {
+          method: 'tools/call',
+          params: { name: 'ok' },
+          signal: new AbortController().signal,
+          readOnly,
+        });
+      for (const readOnly of [true, false, true, false]) await call(readOnly);
+      expect(plans).toEqual([true, false]);
+      expect(runner.running().map(({ readOnly }) => readOnly)).toEqual([true, false]);
+      // Each counts as a place of its own, and is idle by itself.
+      clock.advance(500);
+      await call(false);
+      await call(false, 'bob');
+      expect(await heard('stopped')).toMatchObject({ user: 'ada', reason: 'its place was needed' });
+      expect(runner.running()).toMatchObject([
+        { user: 'ada', readOnly: false },
+        { user: 'bob', readOnly: false },
+      ]);
+      clock.advance(1_000);
+      await heard('stopped', 3);
+      expect(runner.running()).toEqual([]);
+    },
+  );
+
+  it(
     'comes to nobody who works: with all places busy a further skill is refused',
     verifies('runner.cap'),
     async () => {

@@ -9,7 +9,7 @@ import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { logLines } from '../../support/log-lines.ts';
-import { plainEgress } from '../../support/plain-egress.ts';
+import { watchedEgress } from '../../support/watched-egress.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { privateInternet } from '../../support/tls.ts';
 import { verifies } from '../../support/verifies.ts';
@@ -52,7 +52,7 @@ describe('certificates of a company', () => {
           stateDir: join(home, 'sandbox'),
           forbidden: [home],
           log: logLines().log,
-          egress: plainEgress(),
+          egress: watchedEgress(),
           ...(certificates === undefined ? {} : { certificates }),
         });
         const { stdout, stderr } = await outcomeOf(driver, {

@@ -11,7 +11,7 @@ import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { logLines } from '../../support/log-lines.ts';
-import { plainEgress } from '../../support/plain-egress.ts';
+import { watchedEgress } from '../../support/watched-egress.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
 
@@ -84,7 +84,7 @@ describe('a process with a network', () => {
     'reaches its host during a call, and not before or after one',
     verifies('sandbox.network-while-called'),
     async () => {
-      const egress = plainEgress();
+      const egress = watchedEgress();
       const { driver, home } = await driverFor(egress);
       const far = await farServer();
       const skill = await driver.start(await planFor(home, far.port));
@@ -114,7 +114,7 @@ describe('a process with a network', () => {
     'loses its connections the moment it is ended, and its session with it',
     verifies('sandbox.network-ends'),
     async () => {
-      const egress = plainEgress();
+      const egress = watchedEgress();
       const { driver, home } = await driverFor(egress);
       const far = await farServer();
       const background = { skill: 'org.example/caller', user: 'ann', background: true };
@@ -130,7 +130,7 @@ describe('a process with a network', () => {
   );
 
   it('that ends by itself closes its session, too', verifies('sandbox.network-ends'), async () => {
-    const egress = plainEgress();
+    const egress = watchedEgress();
     const { driver, home } = await driverFor(egress);
     expect((await outcomeOf(driver, await planFor(home, 1))).exit.code).toBe(0);
     expect(egress.live()).toBe(0);
@@ -143,7 +143,7 @@ describe('a process with a network', () => {
     'is not started where its network cannot be made: %s',
     verifies('sandbox.fails-closed'),
     async (_what, ports, words) => {
-      const egress = plainEgress();
+      const egress = watchedEgress();
       const { driver, home } = await driverFor({ open: (order) => ({ ...egress.open(order), ports }) });
       const error = await expectCode(driver.start(await planFor(home, 1)), 'skill-start-failed');
       expect(error.message).toMatch(words);
@@ -152,7 +152,7 @@ describe('a process with a network', () => {
   );
 
   it('whose start fails leaves no session', verifies('sandbox.fails-closed'), async () => {
-    const egress = plainEgress();
+    const egress = watchedEgress();
     const { driver, home } = await driverFor(egress);
     const plan = await planFor(home, 1, { runtime: { kind: 'node', entry: 'missing.mjs', args: [] } });
     await expectCode(driver.start(plan), 'skill-start-failed');
@@ -165,7 +165,7 @@ describe('networks made ahead', () => {
     'are taken by the next start, made anew after it, and dropped when nobody wants them',
     verifies('sandbox.network-ahead'),
     async () => {
-      const { driver, home } = await driverFor(plainEgress());
+      const { driver, home } = await driverFor(watchedEgress());
       await driver.report();
       driver.keepReady([[8443]]);
       await expect.poll(heldNamespaces, { interval: 5 }).toHaveLength(1);
@@ -252,7 +252,7 @@ describe('where hosts cannot be granted', () => {
     'because %s, nothing else is missing and no skill with a host is started',
     verifies('sandbox.fails-closed'),
     async (_why, nsenter, words) => {
-      const { driver, home } = await driverFor(plainEgress(), await pathWith(nsenter));
+      const { driver, home } = await driverFor(watchedEgress(), await pathWith(nsenter));
       const { usable, enforces, notes } = await driver.report();
       expect(usable).toBe(true);
       expect(enforces).toEqual(expect.arrayContaining(['files', 'network', 'syscalls']));

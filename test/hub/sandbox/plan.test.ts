@@ -43,6 +43,7 @@ const manifest = parseManifest(
 );
 const permissions = normalise(manifest.permissions);
 const runtime = manifest.runtime as Extract<typeof manifest.runtime, { kind: 'node' }>;
+const work = { device: '1', inode: '2', born: '3' };
 const request = {
   label: 'org.example/skill@1.0.0',
   holder: { skill: 'org.example/skill', user: 'ann' },
@@ -52,6 +53,7 @@ const request = {
   bindings: { workspace: '/srv/work', data: '/home/data/u/s', config: { docs: '/srv/docs', level: 5 } },
   secrets: { API_KEY: 'k', CERT: 'pem', OTHER: 'not asked for' },
   env: { TZ: 'Europe/Berlin', HUB_TOKEN: 'not asked for' },
+  folders: { '/srv/work': work },
 };
 
 describe('a plan', () => {
@@ -67,8 +69,8 @@ describe('a plan', () => {
       },
       mounts: [
         { source: '/home/data/u/s', target: '/data', mode: 'rw', root: '/home/data/u/s' },
-        { source: '/srv/docs', target: '/grants/1', mode: 'r', root: '/srv/docs' },
-        { source: '/srv/work', target: '/workspace', mode: 'rw', root: '/srv/work' },
+        { source: '/srv/docs', target: '/grants/1', mode: 'r', root: '/srv/docs', identity: 'no folder' },
+        { source: '/srv/work', target: '/workspace', mode: 'rw', root: '/srv/work', identity: work },
       ],
       dataDir: '/home/data/u/s',
       scratch: [],
@@ -85,6 +87,11 @@ describe('a plan', () => {
       network: [{ host: 'api.example.com', port: 443, protocol: 'tls' }],
       limits: { memoryMb: 128, cpus: 1, pids: 32, diskMb: 64 },
     });
+  });
+
+  it('is read-only altogether where it is told to', verifies('folders.read-only-tools'), () => {
+    expect(sandboxPlan(request)).not.toHaveProperty('readOnly');
+    expect(sandboxPlan({ ...request, readOnly: true })).toEqual({ ...sandboxPlan(request), readOnly: true });
   });
 
   it('holds nothing where nothing was granted, whatever values there are', verifies('sandbox.plan'), () => {

@@ -89,6 +89,24 @@ describe.each(['x64', 'arm64'])('the filter for %s', (arch) => {
   });
 
   it(
+    'has no local sockets but connected pairs where it is told to',
+    verifies('sandbox.local-sockets'),
+    () => {
+      const without = seccompFilter(table, { localSockets: false });
+      const asked = (name: string, ...args: number[]) =>
+        verdict(without, { audit: table.audit, number: table.numbers[name] ?? -1, args });
+      expect(asked('socket', 1, 1, 0)).toBe(errno(97));
+      expect(asked('socket', 1, 0o2004002, 0)).toBe(errno(97));
+      expect(asked('socket', 2, 1, 6)).toBe(ALLOW);
+      expect(asked('socketpair', 1, 0o2004001, 0)).toBe(ALLOW);
+      expect(asked('socketpair', 1, 5, 0)).toBe(ALLOW);
+      expect(asked('socketpair', 1, 2, 0)).toBe(errno(93));
+      expect(asked('socketpair', 1, 3, 0)).toBe(errno(93));
+      expect(asked('socketpair', 30, 1, 0)).toBe(errno(97));
+    },
+  );
+
+  it(
     'refuses files that run as their owner and reads a mode only where it counts',
     verifies('sandbox.system-calls'),
     () => {
