@@ -6,6 +6,7 @@ import { bindPaths, normalise } from '../protocol/permissions.ts';
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import type { Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
+import { grantedPrograms, programsOf } from './bindings.ts';
 import type { InstalledSkill } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
@@ -106,6 +107,7 @@ async function planOf(
   const secrets = [...parts.secrets.of(skill.name)].filter(([name]) => granted.has(name));
   await parts.audit.append(
     ...secrets.map(([secret]) => ({ event: 'secret.used', skill: skill.name, secret, user }) as const),
+    ...(await programsUsed(parts, skill, user)),
   );
   return sandboxPlan({
     label: `${skill.name}@${skill.version}`,
@@ -116,6 +118,19 @@ async function planOf(
     secrets: Object.fromEntries(secrets),
     env: present(parts.environment),
   });
+}
+
+/** The machine updates its programs; which one ran is on record. */
+async function programsUsed(
+  parts: LaunchParts,
+  { name, version, manifest, digest, permissions }: InstalledSkill,
+  user: string,
+) {
+  if (permissions.subprocess.length === 0) return [];
+  const programs = grantedPrograms(await programsOf(parts, { manifest, digest }, permissions));
+  return programs.map(
+    (program) => ({ event: 'program.used', skill: name, version, ...program, user }) as const,
+  );
 }
 
 /** What a fresh package says, started with nothing granted; a package without a program speaks through its files. */

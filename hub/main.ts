@@ -34,6 +34,7 @@ import { registryClient } from './registry-client.ts';
 import { createSubscriptions } from './subscriptions.ts';
 import { createRunner } from './runner/supervisor.ts';
 import { createBwrapDriver } from './sandbox/bwrap.ts';
+import { checkInterpreters } from './sandbox/interpreters.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
 import { hubMigrations } from './store/migrations/migrations.ts';
 import type { HubTables } from './store/schema.ts';
@@ -72,6 +73,7 @@ export async function startHub(
   config: HubConfig,
   { log, version, environment, outside = OPEN_INTERNET }: HubParts,
 ): Promise<RunningHub> {
+  await checkInterpreters(config);
   const paths = hubPaths(join(config.home, 'hub'));
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
   // Its mode is what keeps other accounts from the admin socket, also where a backup was put back.
@@ -84,6 +86,8 @@ export async function startHub(
   const audit = await openAuditLog({ database, key: auditKey, clock });
   const driver = createBwrapDriver({
     path: config.path,
+    node: config.node,
+    python: config.python,
     stateDir: paths.sandbox,
     forbidden: [config.home],
     log,

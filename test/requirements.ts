@@ -116,6 +116,16 @@ export const REQUIREMENTS = {
     'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
   'sandbox.runtimes':
     'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
+  'sandbox.interpreters':
+    'Skills run with the Node and Python that the admin names; one that is missing or too old stops the start.',
+  'sandbox.python-apart':
+    'A Python skill sees its own packages and the standard library, and none that the machine has installed.',
+  'sandbox.granted-programs':
+    'A granted program is there whole, without a shell; one that is missing is refused before anything is granted.',
+  'sandbox.programs-recorded':
+    'Which program of the machine a skill was approved and started with is on record.',
+  'sandbox.no-borrowed-files':
+    'What a package’s program names as its loader or libraries gives it no file of the machine.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
 
   // runner

@@ -12,6 +12,7 @@ import {
 } from './accounts.ts';
 import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
+import { hostFilesOf } from './programs.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
 import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
 import { faultOf, probePlan } from './self-test.ts';
@@ -80,6 +81,11 @@ export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Log
       } finally {
         await releaseMounts(held);
       }
+    },
+
+    async hostFiles(plan) {
+      const { machine } = await usable();
+      return hostFilesOf(machine.programs, plan);
     },
   };
 }

@@ -13,6 +13,9 @@ const SKILL = { skill: name, version: text(256) };
 const shown = z.strictObject({ mode: z.enum(['all', 'profile', 'search']), profile: text(200).optional() });
 const DECIDED_ON = { approval: text(100), ...SKILL, digest, signer: text(2048) };
 
+/** A program of the hub's machine. */
+const PROGRAM = { program: name, path: text(4096), digest };
+
 /** Whose task it is, and the tool as the client called it. */
 const TASK = { user: text(200), client: text(200), tool: name };
 
@@ -71,6 +74,8 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     ...DECIDED_ON,
     /** What was granted, as sentences. */
     grants: z.array(sentence).max(1000),
+    /** Programs of the machine that it may run, as they were then. */
+    programs: z.array(z.strictObject(PROGRAM)).max(100).optional(),
     tools: z.array(z.strictObject({ name, answer })).max(10_000),
     by,
   }),
@@ -92,6 +97,8 @@ export const auditEventSchema = z.discriminatedUnion('event', [
   }),
 
   z.strictObject({ event: z.literal('skill.started'), ...SKILL, user: text(200), pid: z.int().optional() }),
+  /** Before a start: what of the machine the skill may run, as it is now. */
+  z.strictObject({ event: z.literal('program.used'), ...SKILL, ...PROGRAM, user: text(200) }),
   z.strictObject({
     event: z.literal('skill.stopped'),
     ...SKILL,
