@@ -16,6 +16,7 @@ import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
 import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
+import { refuseOtherPython } from './sandbox/python-fit.ts';
 import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { fileAsked, readSkillFile } from './skill-files.ts';
@@ -97,6 +98,7 @@ async function planOf(
   user: string,
 ): Promise<SandboxPlan> {
   await checkFiles(skill.packageDir, skill.files);
+  await refuseUnlessPythonFits(parts.driver, skill.packageDir, runtime, Object.keys(skill.files));
   const data = parts.paths.dataOf(user, skill.name);
   const bindings = { workspace: skill.workspace, data, config: skill.config };
   if (bindPaths(skill.permissions, bindings).some((path) => path.root === data)) {
@@ -134,7 +136,7 @@ async function programsUsed(
 }
 
 /** What a fresh package says, started with nothing granted; a package without a program speaks through its files. */
-export function surfaceCapture(parts: CaptureParts) {
+export function surfaceCapture(parts: CaptureParts & { driver: Pick<SandboxDriver, 'start' | 'hostFiles'> }) {
   return async function capture(
     packageDir: string,
     manifest: Manifest,
@@ -143,6 +145,7 @@ export function surfaceCapture(parts: CaptureParts) {
     const { runtime } = manifest;
     if (runtime.kind === 'prompt-only') return packageSurface(manifest, await readPackage(packageDir, files));
     if (runtime.kind === 'remote') throw nothingToRun(manifest);
+    await refuseUnlessPythonFits(parts.driver, packageDir, runtime, files);
     const plan = capturePlan({
       label: `${manifest.name}@${manifest.version}`,
       packageDir,
@@ -155,6 +158,18 @@ export function surfaceCapture(parts: CaptureParts) {
       offered: everythingOf(normalise(manifest.permissions).mcp),
     });
   };
+}
+
+async function refuseUnlessPythonFits(
+  driver: Pick<SandboxDriver, 'hostFiles'>,
+  packageDir: string,
+  runtime: SandboxRuntime,
+  files: readonly string[],
+): Promise<void> {
+  if (runtime.kind !== 'python' || !files.some((file) => file.endsWith('.so'))) return;
+  const found = await driver.hostFiles({ packageDir, runtime, programs: [] });
+  const { version = '' } = found.find(({ role }) => role === 'runtime') ?? {};
+  refuseOtherPython(files, { version, arch: process.arch });
 }
 
 function nothingToRun(manifest: Manifest): AppError {

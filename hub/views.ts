@@ -185,7 +185,10 @@ function notesOn(kind: Manifest['runtime']['kind'], files: readonly HostFile[]):
   return [
     ...files
       .filter(({ role }) => role === 'program' || (role === 'runtime' && kind !== 'node'))
-      .map(({ name, path }) => `Runs ${name} of this machine, ${path}.`),
+      .map(
+        ({ name, version, path }) =>
+          `Runs ${[name, version].filter(Boolean).join(' ')} of this machine, ${path}.`,
+      ),
     ...(kind === 'binary'
       ? [
           libraries.length === 0

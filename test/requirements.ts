@@ -371,6 +371,11 @@ export const REQUIREMENTS = {
     'A package never carries a file from outside its project, be it imported, linked or listed.',
   'cli.pack-sandboxed':
     'Packing runs a skill only in the sandbox: no network, no environment, no files of the machine.',
+  'cli.pack-python':
+    'A Python skill is packed with exactly the wheels that its lock names by digest; nothing is downloaded, and no installer runs.',
+  'cli.pack-binary': 'A binary is packed only when it is an executable for Linux and this processor.',
+  'sandbox.python-fits':
+    'A package whose compiled modules are for another Python is refused with the one that it needs.',
   'cli.verify-offline':
     'An archive is verified against its signature without any server, and any change is found.',
 

@@ -156,8 +156,8 @@ async function programOf(
       const { path, entries } = await programs.python();
       return {
         command: [path, ...PYTHON_FLAGS, entry],
-        entries,
-        // For the processes that it starts, too; no other variable of Python's can be granted.
+        entries: [...(await programs.librariesOfModules(packageDir)), ...entries],
+        // For the processes that it starts, too; no variable of Python's can be granted.
         env: { PYTHONPATH: posix.join(posix.dirname(entry), SITE_FOLDER) },
         reservedMb: reservedMb('python'),
       };

@@ -1,7 +1,7 @@
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
-import { type ElfFile, readElf } from './elf.ts';
+import { type ElfFile, processorOf, readElf } from './elf.ts';
 
 /** A host file or folder and where it appears, read-only. */
 export interface RootEntry {
@@ -9,13 +9,23 @@ export interface RootEntry {
   target: string;
 }
 
+/** Files of a package: where they come from, and what is made of a fault. */
+export interface Foreign {
+  /**
+   * Real path of the package's folder. Its author may be hostile: what the files in it name outside of it counts only
+   * where loaders look anyway. The libraries that it brings are in place already and not listed.
+   */
+  within?: string;
+  /** Leaves out what is missing or no program, for it may never be loaded. */
+  lenient?: boolean;
+}
+
 /**
  * The loader and every library that the files load at their start, each at the place where the
- * loader inside looks by itself: beside the C library. Of a package, whose author may be hostile, `within` is the
- * folder: what the files in it name outside of it counts only where loaders look anyway.
+ * loader inside looks by itself: beside the C library.
  * @throws AppError `skill-start-failed` for what is no 64-bit ELF file or needs what this machine lacks.
  */
-export type LibrariesFor = (files: readonly string[], within?: string) => Promise<RootEntry[]>;
+export type LibrariesFor = (files: readonly string[], foreign?: Foreign) => Promise<RootEntry[]>;
 
 /** Where loaders look by themselves, in the layouts of the common distributions. */
 const SYSTEM_FOLDERS = ['/lib64', '/usr/lib64', '/lib', '/usr/lib', '/usr/local/lib'];
@@ -27,12 +37,12 @@ const MAX_CONFIG_FILES = 64;
 /** Looks at the machine's folders once. */
 export function libraries(): LibrariesFor {
   let looked: Promise<string[]> | undefined;
-  return async (files, within) => librariesFor(files, within, await (looked ??= libraryFolders()));
+  return async (files, foreign = {}) => librariesFor(files, foreign, await (looked ??= libraryFolders()));
 }
 
 async function librariesFor(
   files: readonly string[],
-  within: string | undefined,
+  { within, lenient = false }: Foreign,
   folders: readonly string[],
 ): Promise<RootEntry[]> {
   const found = new Map<string, string>();
@@ -40,12 +50,14 @@ async function librariesFor(
   const waiting = [...files];
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     const elf = await readElf(file);
+    if (elf === undefined && lenient) continue;
     if (elf === undefined) throw startFailed(`${basename(file)} is not a 64-bit ELF file`);
-    if (isForeign(file, within) && elf.interpreter !== undefined && !LOADER.test(elf.interpreter))
-      throw startFailed(`${basename(file)} names ${elf.interpreter} as its loader, which is none`);
-    interpreter ??= elf.interpreter;
+    const foreign = isForeign(file, within);
+    if (foreign && !lenient) refuseForeign(basename(file), elf);
+    if (!foreign || !lenient) interpreter ??= elf.interpreter;
     for (const name of elf.needed.filter((one) => !found.has(one))) {
       const library = await findLibrary(name, elf, file, within, folders);
+      if (library === undefined && lenient) continue;
       if (library === undefined)
         throw startFailed(`${basename(file)} needs ${name}, which this machine lacks`);
       found.set(name, library);
@@ -54,14 +66,25 @@ async function librariesFor(
     }
   }
   if (interpreter === undefined) return [];
-  const cLibrary =
-    found.get('libc.so.6') ?? [...found].find(([name]) => name.startsWith('libc.'))?.[1] ?? interpreter;
+  const machines = [...found].filter(([, file]) => !isForeign(file, within));
+  const cLibrary = machines.find(([name]) => name.startsWith('libc.'))?.[1] ?? interpreter;
   const home = dirname(cLibrary);
-  const entries = [...found].map(async ([name, file]) => ({
+  const entries = machines.map(async ([name, file]) => ({
     source: await realpath(file),
     target: join(home, name),
   }));
   return [...(await Promise.all(entries)), { source: await realpath(interpreter), target: interpreter }];
+}
+
+/** A package's program gets no file of the machine by calling it its loader. */
+function refuseForeign(name: string, elf: ElfFile): void {
+  if (elf.interpreter !== undefined && !LOADER.test(elf.interpreter))
+    throw startFailed(`${name} names ${elf.interpreter} as its loader, which is none`);
+  const processor = processorOf(elf) ?? `ELF machine ${elf.machine}`;
+  if (processor !== process.arch)
+    throw startFailed(
+      `${name} is a program for another processor (${processor}) than this one, ${process.arch}`,
+    );
 }
 
 function startFailed(what: string): AppError {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../protocol/errors.ts';
@@ -26,12 +26,16 @@ export interface Programs {
   python(): Promise<SandboxProgram & { version: string }>;
   /** A program by bare name, as a grant names it. */
   named(name: string): Promise<SandboxProgram>;
-  /** What a binary of the package needs; it is in place already. */
+  /** What a binary of the package needs of this machine; it is in place already. */
   librariesOf(file: string, packageDir: string): Promise<readonly RootEntry[]>;
+  /** The same for all compiled modules of a package; what one needs and this machine lacks is left out. */
+  librariesOfModules(packageDir: string): Promise<readonly RootEntry[]>;
 }
 
 /** Debian's Node keeps parts of itself here. */
 const DISTRIBUTION_NODE_FILES = '/usr/share/nodejs';
+const COMPILED_MODULE = /\.so(?:\.\d+)*$/;
+const MAX_MODULES = 2000;
 
 export interface ProgramOptions {
   /** Where programs are looked up, in the form of `PATH`. */
@@ -102,6 +106,8 @@ export function createPrograms({ path, node, python, emptyDir }: ProgramOptions)
       return named(name);
     },
     librariesOf: (file, packageDir) => librariesOfBinary(closure, file, packageDir),
+    librariesOfModules: async (packageDir) =>
+      librariesOfModules(closure, (await pythonProgram()).file, packageDir),
   };
 }
 
@@ -111,7 +117,20 @@ async function librariesOfBinary(
   file: string,
   packageDir: string,
 ): Promise<readonly RootEntry[]> {
-  return closure([await realpath(file)], await realpath(packageDir));
+  return closure([await realpath(file)], { within: await realpath(packageDir) });
+}
+
+async function librariesOfModules(
+  closure: LibrariesFor,
+  interpreter: string,
+  packageDir: string,
+): Promise<readonly RootEntry[]> {
+  const within = await realpath(packageDir);
+  const found = await readdir(within, { recursive: true });
+  const modules = found.filter((path) => COMPILED_MODULE.test(path)).slice(0, MAX_MODULES);
+  if (modules.length === 0) return [];
+  // With the interpreter, whose C library says where the others have to lie.
+  return closure([interpreter, ...modules.map((path) => join(within, path))], { within, lenient: true });
 }
 
 /** The first on the PATH that is a program and not a script that looks for one, such as a version switcher's. */
@@ -159,13 +178,10 @@ async function runtimeFiles(
 ): Promise<HostFile[]> {
   if (runtime.kind === 'binary') {
     const entries = await programs.librariesOf(join(packageDir, runtime.entry), packageDir);
-    const own = await realpath(packageDir);
-    return entries
-      .filter(({ source }) => !source.startsWith(`${own}/`))
-      .map(({ source, target }) => ({ role: 'library', name: basename(target), path: source }));
+    return entries.map(({ source, target }) => ({ role: 'library', name: basename(target), path: source }));
   }
   const { file, version } = await programs[runtime.kind]();
-  return [{ role: 'runtime', name: `${runtime.kind === 'node' ? 'Node' : 'Python'} ${version}`, path: file }];
+  return [{ role: 'runtime', name: runtime.kind === 'node' ? 'Node' : 'Python', version, path: file }];
 }
 
 async function digestOfFile(file: string): Promise<string> {

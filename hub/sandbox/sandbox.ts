@@ -50,8 +50,10 @@ export interface SandboxMount {
 export interface HostFile {
   /** The interpreter, a program that was granted, or a library that a binary of the package loads. */
   role: 'runtime' | 'program' | 'library';
-  /** `Python 3.11.2`, `git`, `libc.so.6`. */
+  /** `Python`, `git`, `libc.so.6`. */
   name: string;
+  /** Of an interpreter. */
+  version?: string;
   /** Real path. */
   path: string;
   /** Of a granted program: `sha256:…` of what is there now. */
