@@ -410,6 +410,14 @@ export const REQUIREMENTS = {
   // skills
   'skills.declared': 'Our own skills declare every tool, and manifest and annotations agree on what it does.',
   'skills.sandboxed': 'Our own skills work in the real sandbox with the permissions and limits they declare.',
+  'skills.git-runs-nothing':
+    'The git skill runs no program that a repository names, whatever its configuration says.',
+  'skills.git-no-options':
+    'No revision, path, name or filter given to the git skill becomes an option of git.',
+  'skills.git-reads': 'Looking with the git skill changes not one byte of a repository.',
+  'skills.git-commit':
+    'The git skill commits exactly what was named, in the right name, writing no configuration, and can take it back.',
+  'skills.git-bounded': 'No repository floods the answers of the git skill or hangs it.',
   'skills.files-inside': 'The files skill never reads or changes anything outside the granted folder.',
   'skills.files-big': 'The files skill reads any part of a file bigger than its memory.',
   'skills.files-search-linear': 'No search expression or glob can hang the files skill.',
