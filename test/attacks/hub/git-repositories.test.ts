@@ -68,7 +68,7 @@ describe('a hostile repository', () => {
 
   /** Takes the object away that a file is kept as. */
   async function lose(file: string): Promise<void> {
-    const blob = await git('rev-parse', `HEAD:${file}`);
+    const blob = await git('rev-parse', `main:${file}`);
     await rm(join(root, '.git/objects', blob.slice(0, 2), blob.slice(2)), { force: true });
   }
 
@@ -207,7 +207,7 @@ describe('a hostile repository', () => {
       },
       fall: async () => {
         await lose('b.txt');
-        await git('cat-file', '-p', 'HEAD:b.txt').catch(() => undefined);
+        await git('cat-file', '-p', 'main:b.txt').catch(() => undefined);
       },
     },
     'missing objects, to be fetched from a folder by its own program': {
@@ -221,7 +221,7 @@ describe('a hostile repository', () => {
       },
       fall: async () => {
         await lose('b.txt');
-        await git('cat-file', '-p', 'HEAD:b.txt').catch(() => undefined);
+        await git('cat-file', '-p', 'main:b.txt').catch(() => undefined);
       },
     },
   };
