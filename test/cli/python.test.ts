@@ -1,7 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { checkSkill } from '../../cli/check.ts';
 import { readSettings } from '../../cli/config.ts';
+import { initSkill } from '../../cli/init.ts';
 import { packSkill } from '../../cli/pack.ts';
 import { readRequirements } from '../../cli/requirements-lock.ts';
 import { openSandbox } from '../../cli/sandbox.ts';
@@ -209,5 +211,39 @@ describe('packing a Python skill', () => {
     const folder = await pythonSkill('import nowhere\nTOOLS = {}');
     const { message } = await expectCode(packSkill({ driver: await driver() }, folder), 'pack-failed');
     expect(message).toContain('nowhere');
+  });
+});
+
+describe('a new Python skill', () => {
+  it('packs as it is, and passes its own tests in the sandbox', verifies('cli.init-packs'), async () => {
+    const folder = join(await tempFolder(), 'hello');
+    await initSkill(folder, { name: 'local.me/hello', template: 'python' });
+    const { packed, tests, advice } = await checkSkill({ driver: await driver() }, folder);
+    expect(packed.surface.tools.map(({ name }) => name)).toEqual(['greet']);
+    expect(pathsOf(packed.files)).toEqual([
+      'README.md',
+      'server/greeting.py',
+      'server/main.py',
+      'skill.json',
+      'surface.json',
+    ]);
+    expect(tests).toMatchObject([{ file: 'test/test_greeting.py', passed: true }]);
+    expect(tests[0]?.output).toContain('Ran 2 tests');
+    expect(advice).toEqual([]);
+
+    await writeFile(join(folder, 'server/greeting.py'), 'def greeting(name="world"):\n    return name\n');
+    const { tests: failing } = await checkSkill({ driver: await driver() }, folder);
+    expect(failing).toMatchObject([{ passed: false, output: expect.stringContaining('Hello, Ada!') }]);
+  });
+
+  it('has the packages of its wheels in its tests, too', verifies('cli.init-packs'), async () => {
+    const folder = await withWheel('tiny-1.0-py3-none-any.whl', { 'tiny.py': 'N = 7\n', 'tiny.pth': '' });
+    await mkdir(join(folder, 'test'));
+    const test =
+      'import tiny, unittest\nclass T(unittest.TestCase):\n    def test_it(self):\n        assert tiny.N == 7\n';
+    await writeFile(join(folder, 'test/test_tiny.py'), test);
+    const { tests, advice } = await checkSkill({ driver: await driver() }, folder);
+    expect(tests).toMatchObject([{ passed: true }]);
+    expect(advice.join()).toContain('tiny.pth has no effect');
   });
 });
