@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
@@ -10,6 +11,7 @@ import { openSandbox } from '../../cli/sandbox.ts';
 import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
 import { parseManifest } from '../../protocol/manifest.ts';
 import { normalise } from '../../protocol/permissions.ts';
+import { expectCode } from '../support/expect-code.ts';
 import { put, repositoryOf } from '../support/git-repository.ts';
 import { buildSkill, textOf } from '../support/skill-process.ts';
 import { verifies } from '../support/verifies.ts';
@@ -102,6 +104,31 @@ describe('our own skills', () => {
         background: false,
       });
       expect(archive.length).toBeLessThan(1024 * 1024);
+    },
+  );
+
+  it(
+    'are packed on a machine without the programs that they ask for',
+    verifies('cli.first-party'),
+    async () => {
+      const bin = join(home, 'bin');
+      await mkdir(bin);
+      const { environment } = settingsOfProcess();
+      const folders = (environment['PATH'] ?? '').split(':');
+      for (const name of ['bwrap', 'sh', 'grep', 'prlimit', 'setpriv', 'mknod']) {
+        const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+        if (found !== undefined) await symlink(found, join(bin, name));
+      }
+      const bare = { ...settingsOfProcess(), home, environment: { PATH: bin } };
+      const without = openSandbox({ home, settings: bare }, join(home, 'bare'));
+      const { surface } = await packSkill({ driver: without }, join(SKILLS, 'git'));
+      expect(surface.tools.map(({ name }) => name)).toContain('commit');
+      const plan = {
+        packageDir: home,
+        runtime: { kind: 'node', entry: 'x', args: [] },
+        programs: ['git'],
+      } as const;
+      await expectCode(without.hostFiles(plan), 'program-missing');
     },
   );
 

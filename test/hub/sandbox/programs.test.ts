@@ -125,7 +125,9 @@ describe('an interpreter', () => {
     const driver = await driverWith({ python });
     const plan = await planOf({ 'main.py': '' }, { runtime: { kind: 'python', entry: 'main.py', args: [] } });
     expect((await outcomeOf(driver, plan)).stdout.toString()).toContain('"3.12.1"');
-    expect(await driver.hostFiles(plan)).toEqual([{ role: 'runtime', name: 'Python 3.12.1', path: python }]);
+    expect(await driver.hostFiles(plan)).toEqual([
+      { role: 'runtime', name: 'Python', version: '3.12.1', path: python },
+    ]);
   });
 });
 
