@@ -4,7 +4,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../protocol/errors.ts';
-import { isProgram, nodeAt, pythonAt, pythonOn } from './interpreters.ts';
+import { isProgram, nodeAt, type Python, pythonAt, pythonOn } from './interpreters.ts';
 import { belongings } from './known-programs.ts';
 import { libraries, type LibrariesFor, type RootEntry } from './libraries.ts';
 import type { HostFile, SandboxPlan } from './sandbox.ts';
@@ -34,6 +34,8 @@ export interface Programs {
 
 /** Debian's Node keeps parts of itself here. */
 const DISTRIBUTION_NODE_FILES = '/usr/share/nodejs';
+/** `python`, `python3.12`: more than one file, whatever it is called. */
+const PYTHON_NAME = /^python(?:3(?:\.\d+)?)?$/;
 const COMPILED_MODULE = /\.so(?:\.\d+)*$/;
 const MAX_MODULES = 2000;
 
@@ -65,8 +67,7 @@ export function createPrograms({ path, node, python, emptyDir }: ProgramOptions)
     };
   });
   /** The interpreter and its standard library stand where they stand outside, since it finds one from the other. */
-  const pythonProgram = once(async () => {
-    const found = python === undefined ? await pythonOn(path) : await pythonAt(python);
+  const withLibrary = async (found: Python) => {
     const covered = found.machinePackages.map((target) => ({ source: emptyDir, target }));
     const entries = [
       ...(await closure([found.file, ...found.extensions])),
@@ -75,12 +76,18 @@ export function createPrograms({ path, node, python, emptyDir }: ProgramOptions)
       same(found.file),
     ];
     return { path: found.file, file: found.file, version: found.version, entries };
-  });
+  };
+  const pythonProgram = once(async () =>
+    withLibrary(python === undefined ? await pythonOn(path) : await pythonAt(python)),
+  );
   const named = async (name: string): Promise<SandboxProgram> => {
     const target = `/usr/bin/${name}`;
     if (name === 'node') return nodeProgram();
-    if (name === 'python3') {
-      const { file, entries } = await pythonProgram();
+    if (PYTHON_NAME.test(name)) {
+      const { file, entries } =
+        name === 'python3'
+          ? await pythonProgram()
+          : await withLibrary(await pythonAt(await firstProgram(name, path)));
       return { path: target, file, entries: [...entries, { source: file, target }] };
     }
     const file = await firstProgram(name, path);

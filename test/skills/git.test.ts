@@ -332,6 +332,22 @@ describe('a commit', () => {
     await nameless.stop();
   });
 
+  it('needs to write neither configuration nor hooks', verifies('skills.git-commit'), async () => {
+    const held = ['.git/config', '.git/hooks'].flatMap((path) => [
+      '--ro-bind',
+      join(root, path),
+      join(root, path),
+    ]);
+    const through = ['bwrap', '--dev-bind', '/', '/', ...held, '--'];
+    const careful = await startSkill(built, [root], { env: IDENTITY, through });
+    await put(root, { 'a.txt': 'A\n' });
+    await careful.call('branch', { name: 'topic', switch: true });
+    const { commit } = await careful.call<{ commit: string }>('commit', { message: 'm', all: true });
+    await careful.call('undo_commit', { commit });
+    await careful.stop();
+    expect(await git('status', '--porcelain', '--branch')).toBe('## topic\nM  a.txt');
+  });
+
   it('of many at once loses nothing', verifies('skills.git-commit'), async () => {
     const names = Array.from({ length: 8 }, (_, at) => `n${at}.txt`);
     await put(root, Object.fromEntries(names.map((name) => [name, 'x\n'])));

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import { checkInterpreters, nodeAt, pythonAt, pythonOn } from '../../../hub/sandbox/interpreters.ts';
+import { reservedMb } from '../../../hub/sandbox/launch.ts';
 import type { SandboxDriver, SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
 import { answering } from '../../support/compile.ts';
@@ -120,6 +121,11 @@ describe('an interpreter', () => {
     },
   );
 
+  it('has the memory that its version reserves', verifies('sandbox.interpreters'), () => {
+    expect(reservedMb('node', '24.1.0')).toBeGreaterThan(reservedMb('node', '22.20.0'));
+    expect(reservedMb('python')).toBe(reservedMb('node', '20.19.0'));
+  });
+
   it('that an admin names is the one that skills run with', verifies('sandbox.interpreters'), async () => {
     const python = await pythonSaying('3.12.1', join(await tempFolder(), 'python'));
     const driver = await driverWith({ python });
@@ -225,6 +231,24 @@ describe('a granted program', () => {
       expect(seen['remote']).toContain('Failed to connect');
       const allowed = ['git', 'git-remote-http', 'git-remote-https', 'node', 'prlimit', 'setpriv'];
       expect((seen['programs'] as string[]).filter((name) => !allowed.includes(name))).toEqual([]);
+    },
+  );
+
+  it(
+    'Python works under each of its names, with its standard library',
+    verifies('sandbox.granted-programs'),
+    async () => {
+      const { file } = await pythonOn(SEARCH_PATH);
+      const bin = await tempFolder();
+      for (const name of ['python', 'python3.99']) await symlink(file, join(bin, name));
+      const names = ['python', 'python3', 'python3.99'];
+      const source = `
+      import { spawnSync } from 'node:child_process';
+      const run = (name) => spawnSync(name, ['-c', 'import sqlite3, json; print(json.dumps([6 * 7]))'], { encoding: 'utf8' });
+      process.stdout.write(JSON.stringify(${JSON.stringify(names)}.map((name) => run(name).stdout.trim())));`;
+      const driver = await driverWith({ path: `${bin}:${SEARCH_PATH}` });
+      const plan = await planOf({ 'index.mjs': source }, { programs: names });
+      expect(JSON.parse((await outcomeOf(driver, plan)).stdout.toString())).toEqual(names.map(() => '[42]'));
     },
   );
 
