@@ -1,6 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkSkill } from '../../cli/check.ts';
 import { readSettings } from '../../cli/config.ts';
 import { initSkill } from '../../cli/init.ts';
@@ -17,9 +18,16 @@ import { verifies } from '../support/verifies.ts';
 const HASH = `--hash=sha256:${'ab'.repeat(32)}`;
 const TOOLS = 'TOOLS = {"greet": lambda args: "hello"}';
 
+/** One sandbox for all: looking at the machine takes longer than packing. */
+let made: SandboxDriver | undefined;
+let home: string;
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'berth-python-'));
+});
+afterAll(() => rm(home, { recursive: true, force: true }));
 async function driver(): Promise<SandboxDriver> {
-  const home = await tempFolder();
-  return openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
+  made ??= openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
+  return made;
 }
 
 async function withWheel(

@@ -34,7 +34,7 @@ async function rigWithTool() {
 describe('a skill that was granted a program', () => {
   it(
     'runs it, and what ran is on record with its digest, at the approval and at each start',
-    verifies('sandbox.programs-recorded', 'sandbox.granted-programs'),
+    { timeout: 60_000, ...verifies('sandbox.programs-recorded', 'sandbox.granted-programs') },
     async () => {
       const { rig, tool } = await rigWithTool();
       await rig.publish(await folderWith('tool'));
@@ -50,21 +50,28 @@ describe('a skill that was granted a program', () => {
     },
   );
 
-  it('does not start once the program is gone', verifies('sandbox.granted-programs'), async () => {
-    const { rig, tool } = await rigWithTool();
-    await rig.publish(await folderWith('tool'));
-    await rig.install(NAME, undefined, { tools: { run: 'allow' } });
-    await rm(tool);
-    const { message, hint } = await expectCode(rig.call(NAME, 'run', { program: 'tool' }), 'program-missing');
-    expect([message, hint]).toEqual([
-      expect.stringContaining('tool'),
-      expect.stringContaining('Install tool'),
-    ]);
-  });
+  it(
+    'does not start once the program is gone',
+    { timeout: 60_000, ...verifies('sandbox.granted-programs') },
+    async () => {
+      const { rig, tool } = await rigWithTool();
+      await rig.publish(await folderWith('tool'));
+      await rig.install(NAME, undefined, { tools: { run: 'allow' } });
+      await rm(tool);
+      const { message, hint } = await expectCode(
+        rig.call(NAME, 'run', { program: 'tool' }),
+        'program-missing',
+      );
+      expect([message, hint]).toEqual([
+        expect.stringContaining('tool'),
+        expect.stringContaining('Install tool'),
+      ]);
+    },
+  );
 
   it(
     'that this machine lacks is not approved with it, and says so before',
-    verifies('sandbox.granted-programs'),
+    { timeout: 60_000, ...verifies('sandbox.granted-programs') },
     async () => {
       const rig = await hubRig();
       await rig.publish(await folderWith('no-such-program'));

@@ -35,7 +35,7 @@ async function binarySkill(...options: string[]): Promise<string> {
 describe('a skill in Python', () => {
   it(
     'of the standard library alone is packed, published, installed and called',
-    verifies('sandbox.runtimes'),
+    { timeout: 60_000, ...verifies('sandbox.runtimes') },
     async () => {
       const rig = await hubRig();
       await rig.publish(
@@ -55,7 +55,7 @@ TOOLS = {"total": total}`),
 
   it(
     'brings its packages, compiled ones with the libraries of the machine that they need',
-    verifies('sandbox.runtimes'),
+    { timeout: 60_000, ...verifies('sandbox.runtimes') },
     async () => {
       const { stdout } = await promisify(execFile)('gcc', ['-print-file-name=libstdc++.so.6']);
       const built = await compile(
@@ -80,23 +80,27 @@ TOOLS = {"total": total}`),
     },
   );
 
-  it('of another Python is refused with the one that it needs', verifies('sandbox.python-fits'), async () => {
-    const files = ['server/site/a/_speed.cpython-311-x86_64-linux-gnu.so', 'server/main.py'];
-    refuseOtherPython(files, { version: '3.11.9', arch: 'x64' });
-    refuseOtherPython(['a.abi3.so', 'libfoo.so.1'], { version: '3.12.0', arch: 'arm64' });
-    for (const python of [
-      { version: '3.12.1', arch: 'x64' },
-      { version: '3.11.2', arch: 'arm64' },
-    ]) {
-      const refused = await expectCode(async () => refuseOtherPython(files, python), 'program-missing');
-      expect(refused.message).toContain('Python 3.11 on x86_64');
-    }
-    const name = 'server/site/_old.cpython-310-x86_64-linux-gnu.so';
-    const old = await pythonSkill('TOOLS = {}', { [`files/${name}`]: '' }, { files: ['files'] });
-    const rig = await hubRig();
-    // Refused before anything of it runs, when it is packed and when it is installed.
-    await expectCode(rig.publish(old), 'program-missing');
-  });
+  it(
+    'of another Python is refused with the one that it needs',
+    { timeout: 60_000, ...verifies('sandbox.python-fits') },
+    async () => {
+      const files = ['server/site/a/_speed.cpython-311-x86_64-linux-gnu.so', 'server/main.py'];
+      refuseOtherPython(files, { version: '3.11.9', arch: 'x64' });
+      refuseOtherPython(['a.abi3.so', 'libfoo.so.1'], { version: '3.12.0', arch: 'arm64' });
+      for (const python of [
+        { version: '3.12.1', arch: 'x64' },
+        { version: '3.11.2', arch: 'arm64' },
+      ]) {
+        const refused = await expectCode(async () => refuseOtherPython(files, python), 'program-missing');
+        expect(refused.message).toContain('Python 3.11 on x86_64');
+      }
+      const name = 'server/site/_old.cpython-310-x86_64-linux-gnu.so';
+      const old = await pythonSkill('TOOLS = {}', { [`files/${name}`]: '' }, { files: ['files'] });
+      const rig = await hubRig();
+      // Refused before anything of it runs, when it is packed and when it is installed.
+      await expectCode(rig.publish(old), 'program-missing');
+    },
+  );
 });
 
 describe('a skill that is a program', () => {
@@ -109,7 +113,7 @@ describe('a skill that is a program', () => {
     ],
   ])(
     'linked %s is packed, published, installed and called, and says what it loads',
-    verifies('sandbox.runtimes'),
+    { timeout: 60_000, ...verifies('sandbox.runtimes') },
     async (_how, options, notes) => {
       const rig = await hubRig();
       await rig.publish(await binarySkill(...options));
@@ -119,7 +123,7 @@ describe('a skill that is a program', () => {
     },
   );
 
-  it('is packed only when it can run here', verifies('cli.pack-binary'), async () => {
+  it('is packed only when it can run here', { timeout: 60_000, ...verifies('cli.pack-binary') }, async () => {
     const rig = await hubRig();
     const folder = await binarySkill();
     const entry = join(folder, 'bin/server');

@@ -37,6 +37,7 @@ const SETTINGS: readonly (readonly [key: string, value: string])[] = [
   // What is answered looks the same whatever somebody prefers.
   ['core.untrackedCache', 'false'],
   ['color.ui', 'false'],
+  ['core.quotePath', 'false'],
   ['diff.noprefix', 'false'],
   ['diff.mnemonicPrefix', 'false'],
   ['log.follow', 'false'],
