@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
+import type { ArchiveFile } from '../protocol/archive.ts';
 import { AppError } from '../protocol/errors.ts';
 import { describe, normalise } from '../protocol/permissions.ts';
 import { unverifiable } from '../protocol/manifest.ts';
@@ -28,12 +29,14 @@ export interface TestRun {
 }
 
 const TEST_FILE = /\.test\.(?:ts|mts|js|mjs)$/;
+const PYTHON_TEST = /^(?:test_[A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*_test)\.py$/;
 const TEST_TIMEOUT_MS = 60_000;
 const MAX_OUTPUT_CHARS = 64 * 1024;
 
 /**
- * Packs a skill as `publish` does and runs its tests (`test/*.test.ts` and the like), each bundled and run by Node
- * in the sandbox with no network and no grants. A failed test is a finding, not an error.
+ * Packs a skill as `publish` does and runs its tests in the sandbox with no network and no grants: `test/*.test.ts` and
+ * the like, each bundled and run by Node, and `test/test_*.py` of a Python skill, by its `unittest`. A failed test is a
+ * finding, not an error.
  * @throws AppError as `packSkill`.
  */
 export async function checkSkill(parts: PackParts, project: string): Promise<Checked> {
@@ -48,7 +51,11 @@ export async function checkSkill(parts: PackParts, project: string): Promise<Che
   });
   const { can, cannot } = describe(permissions, tools);
   const tests: TestRun[] = [];
-  for (const file of await testFiles(packed.project)) tests.push(await runTest(parts, packed, file));
+  for (const file of await testFiles(packed.project, TEST_FILE))
+    tests.push(await runTest(parts, packed, await nodeTest(packed, file)));
+  if (manifest.runtime.kind === 'python')
+    for (const file of await testFiles(packed.project, PYTHON_TEST))
+      tests.push(await runTest(parts, packed, await pythonTest(packed, manifest.runtime.entry, file)));
   return { packed, can, cannot, tools, advice: adviceOn(packed), tests };
 }
 
@@ -66,35 +73,63 @@ function adviceOn({ manifest, surface, files }: PackedSkill): string[] {
       );
     }
   }
+  for (const { path } of files.filter((file) => file.path.endsWith('.pth')))
+    advice.push(`${path} has no effect: Python reads no .pth files in the folder of a skill's packages.`);
   if (!files.some(({ path }) => path === 'README.md')) advice.push('There is no README.md.');
   return advice;
 }
 
-async function testFiles(project: string): Promise<string[]> {
+async function testFiles(project: string, wanted: RegExp): Promise<string[]> {
   const names = await readdir(join(project, 'test')).catch(() => []);
   return names
-    .filter((name) => TEST_FILE.test(name))
+    .filter((name) => wanted.test(name))
     .toSorted()
     .map((name) => `test/${name}`);
+}
+
+/** A test as it is run: what lies beside the package for it, and where it begins. */
+interface RunnableTest {
+  file: string;
+  kind: 'node' | 'python';
+  entry: string;
+  beside: readonly ArchiveFile[];
+}
+
+async function nodeTest({ project }: PackedSkill, file: string): Promise<RunnableTest> {
+  const entry = file.replace(/\.[^./]+$/, '.mjs');
+  const bytes = await bundle(project, file);
+  return { file, kind: 'node', entry, beside: [{ path: entry, mode: 0o644, bytes }] };
+}
+
+/** Begun beside the server, so that it finds the same modules and packages. */
+async function pythonTest({ project }: PackedSkill, server: string, file: string): Promise<RunnableTest> {
+  const entry = posix.join(posix.dirname(server), 'berth_test.py');
+  const module = posix.basename(file, '.py');
+  const start = `import sys, unittest\nsys.path.insert(0, "/skill/test")\nunittest.main(module="${module}", argv=["test"])\n`;
+  return {
+    file,
+    kind: 'python',
+    entry,
+    beside: [
+      { path: entry, mode: 0o644, bytes: Buffer.from(start) },
+      { path: file, mode: 0o644, bytes: await readFile(join(project, file)) },
+    ],
+  };
 }
 
 async function runTest(
   { driver }: { driver: SandboxDriver },
   packed: PackedSkill,
-  file: string,
+  { file, kind, entry, beside }: RunnableTest,
 ): Promise<TestRun> {
-  const entry = file.replace(/\.[^./]+$/, '.mjs');
-  const bytes = await bundle(packed.project, file);
-  const files = [
-    ...packed.files.filter(({ path }) => path !== entry),
-    { path: entry, mode: 0o644 as const, bytes },
-  ];
+  const replaced = new Set(beside.map(({ path }) => path));
+  const files = [...packed.files.filter(({ path }) => !replaced.has(path)), ...beside];
   return withUnpacked(files, async (packageDir) => {
     const { memoryMb, cpus, pids, diskMb } = normalise(packed.manifest.permissions).resources;
     const process = await driver.start({
       label: `${packed.manifest.name}@${packed.manifest.version} ${file}`,
       packageDir,
-      runtime: { kind: 'node', entry, args: [] },
+      runtime: { kind, entry, args: [] },
       mounts: [],
       scratch: ['/workspace', '/data'],
       env: {},

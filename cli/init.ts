@@ -1,10 +1,11 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '../protocol/errors.ts';
+import { pythonTemplate } from './init-python.ts';
 import { nameSchema, splitName } from '../protocol/manifest.ts';
 
 /** What a new skill can begin as. */
-export const TEMPLATES = ['node', 'prompt'] as const;
+export const TEMPLATES = ['node', 'python', 'prompt'] as const;
 export type Template = (typeof TEMPLATES)[number];
 
 /** What was written: the name of the skill and its files. */
@@ -32,13 +33,19 @@ export async function initSkill(
       hint: 'Name a new folder; nothing is ever overwritten.',
     });
   }
-  const files = options.template === 'node' ? nodeTemplate(name) : promptTemplate(name);
+  const files = FILES[options.template](name);
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), text, { flag: 'wx' });
   }
   return { name, files: Object.keys(files) };
 }
+
+const FILES: Readonly<Record<Template, (name: string) => Record<string, string>>> = {
+  node: nodeTemplate,
+  python: (name) => pythonTemplate(name, titleOf(name)),
+  prompt: promptTemplate,
+};
 
 function checkedName(name: string): string {
   if (nameSchema.safeParse(name).success) return name;

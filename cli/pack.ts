@@ -1,14 +1,17 @@
-import { lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
-import { ARCHIVE_LIMITS, writeArchive, type ArchiveFile } from '../protocol/archive.ts';
+import { writeArchive, type ArchiveFile } from '../protocol/archive.ts';
 import { canonicalJson, digestOf, type Digest } from '../protocol/canonical.ts';
 import { AppError } from '../protocol/errors.ts';
 import { parseManifest, type Manifest } from '../protocol/manifest.ts';
 import type { Surface } from '../protocol/surface.ts';
+import { addBinary } from './binary-file.ts';
 import { bundle } from './bundle.ts';
+import { addFile, addTree, exists, fileOf, type PackageFiles, refuseUnlessFile } from './project-files.ts';
 import { checkInstructions } from './prompt-file.ts';
+import { addPython } from './python-files.ts';
 import { surfaceOfPackage } from './surface-of-package.ts';
 import { type RemoteAsking, surfaceOfRemote, UNATTENDED } from './surface-of-remote.ts';
 
@@ -47,7 +50,7 @@ export async function packSkill(
 ): Promise<PackedSkill> {
   const project = await projectFolder(folder);
   const source = await readManifest(project);
-  const files = await collectFiles(project, source);
+  const files = await collectFiles(driver, project, source);
   const manifest = parseManifest(fileOf(files, MANIFEST).bytes);
 
   const surface =
@@ -103,10 +106,11 @@ async function readManifest(project: string): Promise<Source> {
 }
 
 async function collectFiles(
+  driver: SandboxDriver,
   project: string,
   { manifest, written }: Source,
-): Promise<Map<string, ArchiveFile>> {
-  const files = new Map<string, ArchiveFile>();
+): Promise<PackageFiles> {
+  const files: PackageFiles = new Map();
   for (const path of manifest.files) await addTree(files, project, path);
   for (const path of COMPANIONS) if (await exists(join(project, path))) await addFile(files, project, path);
   const instructions = files.get(INSTRUCTIONS);
@@ -122,85 +126,13 @@ async function collectFiles(
     // Last, so that it wins over a copied file of its name.
     files.set(entry, { path: entry, mode: 0o644, bytes: await bundle(project, runtime.entry) });
     packedManifest = { ...written, runtime: { ...(written['runtime'] as object), entry } };
-  } else if (runtime.kind !== 'remote') {
-    await addFile(files, project, runtime.entry);
-    if (runtime.kind === 'binary' && fileOf(files, runtime.entry).mode !== 0o755) {
-      throw new AppError('pack-failed', {
-        detail: `${runtime.entry} is not executable.`,
-        hint: `chmod +x ${runtime.entry}`,
-      });
-    }
+  } else if (runtime.kind === 'python') {
+    await addPython(files, project, runtime.entry, driver);
+  } else if (runtime.kind === 'binary') {
+    await addBinary(files, project, runtime.entry);
   }
   files.set(MANIFEST, { path: MANIFEST, mode: 0o644, bytes: Buffer.from(canonicalJson(packedManifest)) });
   return files;
-}
-
-function fileOf(files: ReadonlyMap<string, ArchiveFile>, path: string): ArchiveFile {
-  const file = files.get(path);
-  if (file === undefined) throw missing(path, 'The package needs it.');
-  return file;
-}
-
-/** Adds a file, or a folder with all below it. Links are refused: what they lead to is not the project's own. */
-async function addTree(files: Map<string, ArchiveFile>, project: string, path: string): Promise<void> {
-  const clean = path.replace(/^\.\//, '').replace(/\/+$/, '');
-  await refuseLinksAbove(project, clean);
-  const found = await lstat(join(project, clean)).catch(() => undefined);
-  if (found === undefined) throw missing(clean, `${MANIFEST} lists it in "files".`);
-  if (!found.isDirectory()) return addFile(files, project, clean);
-  const names = (await readdir(join(project, clean))).toSorted();
-  for (const name of names)
-    await addTree(files, project, clean === '' || clean === '.' ? name : `${clean}/${name}`);
-}
-
-async function addFile(files: Map<string, ArchiveFile>, project: string, path: string): Promise<void> {
-  await refuseUnlessFile(project, path, path);
-  const host = join(project, path);
-  const { mode, size } = await lstat(host);
-  if (size > ARCHIVE_LIMITS.fileBytes || files.size >= ARCHIVE_LIMITS.files) {
-    throw new AppError('archive-too-large', {
-      detail: `${path} is too large, or there are too many files.`,
-      hint: `A package holds at most ${ARCHIVE_LIMITS.files} files of ${ARCHIVE_LIMITS.fileBytes / 1024 / 1024} MB each.`,
-    });
-  }
-  files.set(path, { path, mode: (mode & 0o100) === 0 ? 0o644 : 0o755, bytes: await readFile(host) });
-}
-
-async function refuseUnlessFile(project: string, path: string, said: string): Promise<void> {
-  await refuseLinksAbove(project, path);
-  const found = await lstat(join(project, path)).catch(() => undefined);
-  if (found === undefined)
-    throw missing(path, said === path ? 'The package needs it.' : `${MANIFEST} names it in ${said}.`);
-  if (found.isFile()) return;
-  throw new AppError('pack-failed', {
-    detail: `${path} is neither a file nor a folder.`,
-    hint: 'A package holds plain files only. Take it out of "files".',
-  });
-}
-
-async function refuseLinksAbove(project: string, path: string): Promise<void> {
-  const parts = path.split('/');
-  for (const [at] of parts.entries()) {
-    const part = parts.slice(0, at + 1).join('/');
-    const found = await lstat(join(project, part)).catch(() => undefined);
-    if (parts[at] === '..' || found?.isSymbolicLink() === true) {
-      throw new AppError('pack-failed', {
-        detail: parts[at] === '..' ? `${path} leaves the project.` : `${part} is a symbolic link.`,
-        hint: 'A package holds plain files only. Put the file itself in its place.',
-      });
-    }
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined)) !== undefined;
-}
-
-function missing(path: string, why: string): AppError {
-  return new AppError('pack-failed', {
-    detail: `There is no file ${path} in the project. ${why}`,
-    hint: `Write it, or correct ${MANIFEST}.`,
-  });
 }
 
 /** Lays files out in a fresh folder for as long as the work takes. */

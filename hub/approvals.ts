@@ -7,7 +7,14 @@ import { canonicalJson } from '../protocol/canonical.ts';
 import type { Permissions } from '../protocol/permissions.ts';
 import type { Answer } from '../protocol/policy.ts';
 import type { Acceptance } from './admin-api.ts';
-import { checkedConfig, checkedFolder, configOfHosts, refuseUnusableSecrets } from './bindings.ts';
+import {
+  checkedConfig,
+  checkedFolder,
+  configOfHosts,
+  grantedPrograms,
+  programsOf,
+  refuseUnusableSecrets,
+} from './bindings.ts';
 import { aliasFor } from './exposed-names.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
@@ -95,7 +102,7 @@ export async function waitingProposals(parts: InstallParts): Promise<Proposal[]>
 /**
  * Grants what the proposal asks, less what the acceptance leaves out, and lets the version serve.
  * @throws AppError `approval-settled`, `binding-missing` (all that is missing, in `data.needs`),
- *   `binding-refused`, `grant-not-found`; nothing is changed then.
+ *   `binding-refused`, `grant-not-found`, `program-missing`; nothing is changed then.
  */
 export async function approve(
   parts: InstallParts,
@@ -141,6 +148,7 @@ export async function decide(
     accepted,
     current?.folders ?? {},
   );
+  const programs = grantedPrograms(await programsOf(parts, offered, granted));
   const answers = answersFor(proposal, granted, accepted);
 
   if (accepted.secrets !== undefined) await parts.secrets.keep(offered.name, accepted.secrets);
@@ -179,6 +187,7 @@ export async function decide(
       digest: offered.digest,
       signer: offered.signer,
       grants,
+      ...(programs.length === 0 ? {} : { programs }),
       tools: [...answers].map(([name, answer]) => ({ name, answer })),
       by: LOCAL_USER,
     });

@@ -12,6 +12,8 @@ import {
 } from '../protocol/permissions.ts';
 import type { Acceptance } from './admin-api.ts';
 import type { VerifiedVersion } from './fetch.ts';
+import { type HubPaths, packageDirOf } from './paths.ts';
+import type { HostFile, SandboxDriver } from './sandbox/sandbox.ts';
 
 /**
  * Config values as their fields want them; one that stands for hosts in its canonical spelling.
@@ -118,6 +120,29 @@ export async function checkedFolder(flag: string, path: string): Promise<string>
     detail: isAbsolute(path) ? `There is no folder ${path}.` : `${path} is not an absolute path.`,
     hint: `Give ${flag} an existing folder.`,
   });
+}
+
+/**
+ * The programs of this machine that a version would run with these grants; none for what does not run here.
+ * @throws AppError `program-missing` naming the one that is not there, with the remedy.
+ */
+export async function programsOf(
+  parts: { paths: HubPaths; driver: SandboxDriver },
+  { manifest: { runtime }, digest }: Pick<VerifiedVersion, 'manifest' | 'digest'>,
+  { subprocess }: Permissions,
+): Promise<readonly HostFile[]> {
+  if (runtime.kind === 'remote' || runtime.kind === 'prompt-only') return [];
+  const packageDir = packageDirOf(parts.paths.packages, digest);
+  return parts.driver.hostFiles({ packageDir, runtime, programs: subprocess });
+}
+
+/** Those of them that were granted, as the audit log records them. */
+export function grantedPrograms(
+  files: readonly HostFile[],
+): { program: string; path: string; digest: string }[] {
+  return files.flatMap(({ name, path, digest }) =>
+    digest === undefined ? [] : [{ program: name, path, digest }],
+  );
 }
 
 /** @throws AppError `binding-refused` for a secret that the skill does not ask for, or that no process can be given. */

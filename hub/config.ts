@@ -21,6 +21,18 @@ export const hubConfigSchema = z.strictObject({
     .default('http://127.0.0.1:4751')
     .describe('URL of the registry that skills come from.'),
   path: z.string().describe('Folders in which bubblewrap and granted programs are looked up, as in PATH.'),
+  node: z
+    .string()
+    .startsWith('/')
+    .optional()
+    .describe('The Node (20.19 or newer) that skills run with; without it the one that runs the hub.'),
+  python: z
+    .string()
+    .startsWith('/')
+    .optional()
+    .describe(
+      'The Python (3.11 or newer) that skills run with; without it the first python3 on the path that is recent enough.',
+    ),
   drainMs: z
     .int()
     .min(0)

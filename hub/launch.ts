@@ -12,6 +12,7 @@ import {
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import { onlyReads, type Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
+import { grantedPrograms, programsOf } from './bindings.ts';
 import { withRemedy } from './folders.ts';
 import type { InstalledSkill } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
@@ -22,6 +23,7 @@ import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
 import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
+import { refuseOtherPython } from './sandbox/python-fit.ts';
 import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { fileAsked, readSkillFile } from './skill-files.ts';
@@ -119,6 +121,7 @@ async function planOf(
   { user, readOnly }: { user: string; readOnly: boolean },
 ): Promise<SandboxPlan> {
   await checkFiles(skill.packageDir, skill.files);
+  await refuseUnlessPythonFits(parts.driver, skill.packageDir, runtime, Object.keys(skill.files));
   const data = parts.paths.dataOf(user, skill.name);
   const bindings = { workspace: skill.workspace, data, config: toldConfig(skill) };
   if (bindPaths(skill.permissions, bindings).some((path) => path.root === data)) {
@@ -129,6 +132,7 @@ async function planOf(
   const secrets = [...parts.secrets.of(skill.name)].filter(([name]) => granted.has(name));
   await parts.audit.append(
     ...secrets.map(([secret]) => ({ event: 'secret.used', skill: skill.name, secret, user }) as const),
+    ...(await programsUsed(parts, skill, user)),
   );
   return sandboxPlan({
     label: `${skill.name}@${skill.version}`,
@@ -166,8 +170,21 @@ export function portsOfNetworks(skills: readonly InstalledSkill[]): number[][] {
     .filter((ports) => ports.length > 0);
 }
 
+/** The machine updates its programs; which one ran is on record. */
+async function programsUsed(
+  parts: LaunchParts,
+  { name, version, manifest, digest, permissions }: InstalledSkill,
+  user: string,
+) {
+  if (permissions.subprocess.length === 0) return [];
+  const programs = grantedPrograms(await programsOf(parts, { manifest, digest }, permissions));
+  return programs.map(
+    (program) => ({ event: 'program.used', skill: name, version, ...program, user }) as const,
+  );
+}
+
 /** What a fresh package says, started with nothing granted; a package without a program speaks through its files. */
-export function surfaceCapture(parts: CaptureParts) {
+export function surfaceCapture(parts: CaptureParts & { driver: Pick<SandboxDriver, 'start' | 'hostFiles'> }) {
   return async function capture(
     packageDir: string,
     manifest: Manifest,
@@ -176,6 +193,7 @@ export function surfaceCapture(parts: CaptureParts) {
     const { runtime } = manifest;
     if (runtime.kind === 'prompt-only') return packageSurface(manifest, await readPackage(packageDir, files));
     if (runtime.kind === 'remote') throw nothingToRun(manifest);
+    await refuseUnlessPythonFits(parts.driver, packageDir, runtime, files);
     const plan = capturePlan({
       label: `${manifest.name}@${manifest.version}`,
       packageDir,
@@ -188,6 +206,18 @@ export function surfaceCapture(parts: CaptureParts) {
       offered: everythingOf(normalise(manifest.permissions).mcp),
     });
   };
+}
+
+async function refuseUnlessPythonFits(
+  driver: Pick<SandboxDriver, 'hostFiles'>,
+  packageDir: string,
+  runtime: SandboxRuntime,
+  files: readonly string[],
+): Promise<void> {
+  if (runtime.kind !== 'python' || !files.some((file) => file.endsWith('.so'))) return;
+  const found = await driver.hostFiles({ packageDir, runtime, programs: [] });
+  const { version = '' } = found.find(({ role }) => role === 'runtime') ?? {};
+  refuseOtherPython(files, { version, arch: process.arch });
 }
 
 function nothingToRun(manifest: Manifest): AppError {

@@ -37,6 +37,7 @@ import { createSubscriptions } from './subscriptions.ts';
 import { createRunner } from './runner/supervisor.ts';
 import { createBwrapDriver } from './sandbox/bwrap.ts';
 import { readCertificates } from './sandbox/certificates.ts';
+import { checkInterpreters } from './sandbox/interpreters.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
 import { hubMigrations } from './store/migrations/migrations.ts';
 import type { HubTables } from './store/schema.ts';
@@ -75,6 +76,7 @@ export async function startHub(
   config: HubConfig,
   { log, version, environment, outside = OPEN_INTERNET }: HubParts,
 ): Promise<RunningHub> {
+  await checkInterpreters(config);
   const paths = hubPaths(join(config.home, 'hub'));
   const certificates = config.sandboxCa === undefined ? undefined : await readCertificates(config.sandboxCa);
   await mkdir(paths.hubDir, { recursive: true, mode: 0o700 });
@@ -91,6 +93,8 @@ export async function startHub(
   let doors: readonly { host: string; port: number }[] = [];
   const driver = createBwrapDriver({
     path: config.path,
+    node: config.node,
+    python: config.python,
     stateDir: paths.sandbox,
     forbidden: [config.home],
     log,

@@ -1,6 +1,6 @@
-import type { AppError } from '../protocol/errors.ts';
 import { type Manifest, unverifiable } from '../protocol/manifest.ts';
-import { describe } from '../protocol/permissions.ts';
+import { describe, type Permissions } from '../protocol/permissions.ts';
+import { AppError } from '../protocol/errors.ts';
 import type { ApprovalView, ClientView, GrantView, InstalledSkillView } from './admin-api.ts';
 import { type Client, LOCAL_USER } from './clients.ts';
 import type { Proposal } from './approvals.ts';
@@ -8,7 +8,8 @@ import { describeMount, mountsOf } from './folders.ts';
 import { type Grant, gapOf, type InstalledSkill } from './installed.ts';
 import type { HubPaths } from './paths.ts';
 import { askedFor, needsOf, proposedTools } from './proposal.ts';
-import type { SandboxDriver } from './sandbox/sandbox.ts';
+import { programsOf } from './bindings.ts';
+import type { HostFile, SandboxDriver } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
 
 /** What the views need to look things up. */
@@ -41,7 +42,7 @@ export async function skillView(
     cannot: inPlace(sentences.cannot, skill.workspace),
     asksFirst: sentences.asksFirst,
     unverified: unverified(skill.manifest),
-    notes: await mountNotes(parts, skill),
+    notes: [...(await mountNotes(parts, skill)), ...(await machineNotes(parts, skill))],
     tools: tools.map((tool) => ({
       name: tool.name,
       ...textField('title', tool.definition),
@@ -69,7 +70,9 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
   const asked = askedFor(manifest, current?.config);
   const tools = proposedTools(offered, asked.permissions, current);
   const sentences = describe(asked.permissions, tools);
-  const gap = gapOf(manifest, asked.permissions, (await parts.driver.report()).enforces);
+  const gap =
+    gapOf(manifest, asked.permissions, (await parts.driver.report()).enforces) ??
+    (await missingProgram(parts, offered, asked.permissions));
   return {
     id: proposal.id,
     kind: proposal.kind,
@@ -158,6 +161,48 @@ async function mountNotes(parts: ViewParts, skill: InstalledSkill): Promise<stri
     ),
   );
   return notes.flat();
+}
+
+/** A program that it asks for and this machine lacks, in a sentence. */
+async function missingProgram(
+  parts: ViewParts,
+  offered: Proposal['offered'],
+  permissions: Permissions,
+): Promise<string | undefined> {
+  return programsOf(parts, offered, permissions).then(
+    () => undefined,
+    (error: unknown) =>
+      error instanceof AppError && error.code === 'program-missing' ? error.message : undefined,
+  );
+}
+
+/** What of this machine it runs with, beside the hub's own Node. */
+async function machineNotes(parts: ViewParts, skill: InstalledSkill): Promise<string[]> {
+  const { kind } = skill.manifest.runtime;
+  if (kind === 'node' && skill.permissions.subprocess.length === 0) return [];
+  return programsOf(parts, skill, skill.permissions).then(
+    (files) => notesOn(kind, files),
+    (error: Error) => [error.message],
+  );
+}
+
+function notesOn(kind: Manifest['runtime']['kind'], files: readonly HostFile[]): string[] {
+  const libraries = files.filter(({ role }) => role === 'library').map(({ name }) => name);
+  return [
+    ...files
+      .filter(({ role }) => role === 'program' || (role === 'runtime' && kind !== 'node'))
+      .map(
+        ({ name, version, path }) =>
+          `Runs ${[name, version].filter(Boolean).join(' ')} of this machine, ${path}.`,
+      ),
+    ...(kind === 'binary'
+      ? [
+          libraries.length === 0
+            ? 'Needs no library of this machine.'
+            : `Loads libraries of this machine: ${libraries.join(', ')}.`,
+        ]
+      : []),
+  ];
 }
 
 function textField<Key extends 'title' | 'description'>(

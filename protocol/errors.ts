@@ -89,6 +89,7 @@ export const ERRORS = {
   'question-unanswered': { status: 504, exit: 1, title: 'The question was not answered' },
   'skill-quarantined': { status: 409, exit: 6, title: 'The skill is quarantined' },
   'skill-not-runnable': { status: 409, exit: 1, title: 'The skill has nothing to run' },
+  'program-missing': { status: 409, exit: 1, title: 'This machine lacks a program that the skill needs' },
   'skill-start-failed': { status: 502, exit: 1, title: 'The skill did not start' },
   'skill-crashed': { status: 502, exit: 1, title: 'The skill stopped during the call' },
   'skill-timeout': { status: 504, exit: 1, title: 'The skill took too long' },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../protocol/errors.ts';
+import { unverifiable } from '../protocol/manifest.ts';
 import { hexOf } from './paths.ts';
 import { skillNotFound, versionNotFound } from './resolve.ts';
 import type { JsonObject, ServerCursor, ServerRow, Store } from './store/store.ts';
@@ -87,6 +88,7 @@ function serverResponse({ record, isLatest }: ServerRow, baseUrl: string): Serve
   const manifest = shownManifest.parse(record.manifest);
   const archive = `${baseUrl}/v1/blobs/sha256/${hexOf(record.digest)}`;
   const { runtime, repository } = manifest;
+  const notice = unverifiable(runtime.kind);
   return {
     server: {
       $schema: SERVER_SCHEMA,
@@ -120,6 +122,7 @@ function serverResponse({ record, isLatest }: ServerRow, baseUrl: string): Serve
             surfaceDigest: record.surfaceDigest,
             signer: record.signer,
             details: `${baseUrl}/v1/skills/${record.name}/${record.version}`,
+            ...(notice === undefined ? {} : { unverified: notice }),
           },
         },
       },

@@ -118,6 +118,16 @@ export const REQUIREMENTS = {
     'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
   'sandbox.runtimes':
     'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
+  'sandbox.interpreters':
+    'Skills run with the Node and Python that the admin names; one that is missing or too old stops the start.',
+  'sandbox.python-apart':
+    'A Python skill sees its own packages and the standard library, and none that the machine has installed.',
+  'sandbox.granted-programs':
+    'A granted program is there whole, without a shell; one that is missing is refused before anything is granted.',
+  'sandbox.programs-recorded':
+    'Which program of the machine a skill was approved and started with is on record.',
+  'sandbox.no-borrowed-files':
+    'What a package’s program names as its loader or libraries gives it no file of the machine.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
   'egress.names':
     'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',
@@ -406,6 +416,11 @@ export const REQUIREMENTS = {
     'A package never carries a file from outside its project, be it imported, linked or listed.',
   'cli.pack-sandboxed':
     'Packing runs a skill only in the sandbox: no network, no environment, no files of the machine.',
+  'cli.pack-python':
+    'A Python skill is packed with exactly the wheels that its lock names by digest; nothing is downloaded, and no installer runs.',
+  'cli.pack-binary': 'A binary is packed only when it is an executable for Linux and this processor.',
+  'sandbox.python-fits':
+    'A package whose compiled modules are for another Python is refused with the one that it needs.',
   'cli.verify-offline':
     'An archive is verified against its signature without any server, and any change is found.',
 
@@ -440,6 +455,14 @@ export const REQUIREMENTS = {
   // skills
   'skills.declared': 'Our own skills declare every tool, and manifest and annotations agree on what it does.',
   'skills.sandboxed': 'Our own skills work in the real sandbox with the permissions and limits they declare.',
+  'skills.git-runs-nothing':
+    'The git skill runs no program that a repository names, whatever its configuration says.',
+  'skills.git-no-options':
+    'No revision, path, name or filter given to the git skill becomes an option of git.',
+  'skills.git-reads': 'Looking with the git skill changes not one byte of a repository.',
+  'skills.git-commit':
+    'The git skill commits exactly what was named, in the right name, writing no configuration, and can take it back.',
+  'skills.git-bounded': 'No repository floods the answers of the git skill or hangs it.',
   'skills.files-inside': 'The files skill never reads or changes anything outside the granted folder.',
   'skills.files-big': 'The files skill reads any part of a file bigger than its memory.',
   'skills.files-search-linear': 'No search expression or glob can hang the files skill.',

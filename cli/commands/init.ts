@@ -11,14 +11,15 @@ export const init = command({
   options: {
     template: {
       type: 'text',
-      value: 'node|prompt',
-      about: 'a server in TypeScript, or instructions only (node)',
+      value: 'node|python|prompt',
+      about: 'a server in TypeScript or Python, or instructions only (node)',
     },
     name: { type: 'text', value: 'NAME', about: 'namespace/name (local.me/<dir>)' },
   },
   examples: [
     'berth init hello',
     'berth init hello --name local.me/hello',
+    'berth init hello --template python',
     'berth init summary --template prompt',
   ],
   async run(context, { dir, template = 'node', name }) {

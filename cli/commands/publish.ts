@@ -22,6 +22,7 @@ export const publish = command({
   ],
   async run(context, { source, dryRun, key, tokenFile }) {
     const { claimsOf } = await import('../package-claims.ts');
+    const { unverifiable } = await import('../../protocol/manifest.ts');
     const { shellWord } = await import('../shell-word.ts');
     const path = resolve(context.workingDirectory, source);
     if (dryRun) {
@@ -43,6 +44,7 @@ export const publish = command({
           ...files.map((file) => `  ${file}`),
         ].join('\n'),
         notes: ['Nothing was published.'],
+        warnings: [unverifiable(manifest.runtime.kind) ?? []].flat(),
         next: [`berth publish ${shellWord(source)}`],
       };
     }
@@ -58,6 +60,7 @@ export const publish = command({
     signedIn(registry, await registriesSignedInTo(context.home));
     if (key !== undefined || (await isFolder(path))) await authorKey(context.home, key);
     const { archive, bundle } = await archiveFrom(context, path);
+    const { manifest } = await claimsOf(archive);
     // A signature that lies beside the archive is used as it is, unless a key is named.
     const signature =
       bundle === undefined || key !== undefined ? { key: await authorKey(context.home, key) } : { bundle };
@@ -74,6 +77,7 @@ export const publish = command({
           ? `${registry.baseUrl} had exactly this already; the receipt is the same.`
           : `Published to ${registry.baseUrl}, entry ${data.receipt.logIndex} of its log.`,
       ],
+      warnings: [unverifiable(manifest.runtime.kind) ?? []].flat(),
       ...(repeated ? {} : { undo: `berth yank ${data.name}@${data.version}` }),
       // A registry that was named need not be the one of the hub.
       next: [`berth ${context.settings.registry === undefined ? 'install' : 'info'} ${data.name}`],

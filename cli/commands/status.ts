@@ -22,7 +22,8 @@ export const status = command({
       user,
       pid === 0 ? '-' : String(pid),
       String(calls),
-      state,
+      // A process has a number; what has none runs on somebody else's machine.
+      pid === 0 ? `${state}, runs elsewhere, cannot be verified` : state,
     ]);
     return {
       data,

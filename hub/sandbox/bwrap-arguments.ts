@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import { INSIDE, type Standing } from './accounts.ts';
-import type { RootEntry } from './programs.ts';
+import type { RootEntry } from './libraries.ts';
 
 /** One sandbox as bubblewrap is to make it. Everything that is not here does not exist inside. */
 export interface BwrapOrder {
@@ -69,9 +69,9 @@ function namespaces({ standing, network, disableUserNamespaces }: BwrapOrder): s
 }
 
 function fileSystem(order: BwrapOrder): string[] {
-  const folders = new Set<string>(['/']);
+  const folders = new Set<string>(['/', '/tmp']);
   /** Folders that are there already, or whose inside is a skill's and not to be made by us. */
-  const covered = ['/proc', '/dev', '/tmp', ...order.mounts.map(({ target }) => target)];
+  const covered = ['/proc', '/dev', ...order.mounts.map(({ target }) => target)];
   const isThere = (folder: string) =>
     folders.has(folder) || covered.some((one) => folder === one || folder.startsWith(`${one}/`));
   /** Each parent folder first: bubblewrap run by root would make them for root alone. */

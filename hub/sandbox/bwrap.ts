@@ -26,6 +26,7 @@ import type { Mount } from './mount-table.ts';
 import { makeNetwork, type SandboxNetwork } from './network.ts';
 import { withNetwork } from './network-session.ts';
 import type { ProcessIdentity } from './processes.ts';
+import { hostFilesOf } from './programs.ts';
 import { createReadyNetworks } from './ready-networks.ts';
 import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
 import { faultOf, greetProbe, PROBE_PORTS, probePlan } from './self-test.ts';
@@ -133,6 +134,11 @@ export function createBwrapDriver({
       } finally {
         await releaseMounts(held);
       }
+    },
+
+    async hostFiles(plan) {
+      const { machine } = await usable();
+      return hostFilesOf(machine.programs, plan);
     },
 
     keepReady(lists) {

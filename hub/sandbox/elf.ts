@@ -11,6 +11,14 @@ export interface ElfFile {
   runPath: readonly string[];
 }
 
+/** Processors that skills run on, by their number in ELF files, as Node names them. */
+const PROCESSORS: Readonly<Record<number, string>> = { 62: 'x64', 183: 'arm64' };
+
+/** The processor that a file is for; undefined for one that no sandbox runs on. */
+export function processorOf({ machine }: ElfFile): string | undefined {
+  return PROCESSORS[machine];
+}
+
 const MAX_HEADERS = 128;
 const MAX_TABLE_BYTES = 1024 * 1024;
 const MAX_NAME_BYTES = 4096;

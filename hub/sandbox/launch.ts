@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import { nameOf, type Standing } from './accounts.ts';
 import { bwrapArguments } from './bwrap-arguments.ts';
@@ -9,7 +9,7 @@ import type { Mount } from './mount-table.ts';
 import type { HeldMount } from './mounts.ts';
 import type { SandboxNetwork } from './network.ts';
 import { markOf, type ProcessIdentity } from './processes.ts';
-import type { RootEntry } from './programs.ts';
+import type { RootEntry } from './libraries.ts';
 import type { SandboxPlan } from './sandbox.ts';
 import { FIRST_DESCRIPTOR, type SpawnedSandbox, spawnSandbox } from './spawn-sandbox.ts';
 import { faultOfMounts } from './verify-mounts.ts';
@@ -32,6 +32,11 @@ export const SHARED_PROCESSES = 1024;
 export const NICENESS = 10;
 /** Bubblewrap's own process inside, and the launcher that becomes the program. */
 const OWN_PROCESSES = 2;
+
+/** Nothing of an account's own, and no bytecode: the package is read-only, and what runs is what was signed. */
+const PYTHON_FLAGS = ['-s', '-B'];
+/** Beside the entry of a Python skill: the packages that it brings (cli/pack makes it out of wheels). */
+const SITE_FOLDER = 'site';
 
 /** Files that programs expect to be there, and that say nothing about the host. */
 const PLAIN_FILES = {
@@ -59,7 +64,7 @@ export async function launch(
 ): Promise<SpawnedSandbox> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
-  const launchers = await launchersOf(machine, standing, plan);
+  const launchers = await launchersOf(machine, standing, plan, program.reservedMb);
   const granted = await Promise.all(plan.programs.map((name) => machine.programs.named(name)));
   const files = Object.entries({
     ...PLAIN_FILES,
@@ -90,7 +95,7 @@ export async function launch(
     files: files.map(([target], index) => ({ descriptor: FIRST_DESCRIPTOR + index, target })),
     scratch: plan.scratch,
     diskMb: plan.limits.diskMb,
-    env: { ...(network === undefined ? {} : trustOf(machine, known)), ...plan.env },
+    env: { ...(network === undefined ? {} : trustOf(machine, known)), ...plan.env, ...program.env },
   });
   const group = await machine.groups?.create(plan.limits);
   return spawnSandbox({
@@ -153,25 +158,44 @@ interface Command {
   entries: readonly RootEntry[];
 }
 
+interface Program extends Command {
+  env: Readonly<Record<string, string>>;
+  /** What its limit on data has beyond its memory. */
+  reservedMb: number;
+}
+
 async function programOf(
   { programs }: Machine,
   { runtime, packageDir, limits }: SandboxPlan,
-): Promise<Command> {
+): Promise<Program> {
   const entry = `/skill/${runtime.entry}`;
   switch (runtime.kind) {
     case 'node': {
-      const { path, entries } = await programs.node();
+      const { path, entries, version } = await programs.node();
       return {
         command: [path, `--max-old-space-size=${Math.floor(limits.memoryMb * NODE_HEAP_SHARE)}`, entry],
         entries,
+        env: {},
+        reservedMb: reservedMb('node', version),
       };
     }
     case 'python': {
       const { path, entries } = await programs.python();
-      return { command: [path, entry], entries };
+      return {
+        command: [path, ...PYTHON_FLAGS, entry],
+        entries: [...(await programs.librariesOfModules(packageDir)), ...entries],
+        // For the processes that it starts, too; no variable of Python's can be granted.
+        env: { PYTHONPATH: posix.join(posix.dirname(entry), SITE_FOLDER) },
+        reservedMb: reservedMb('python'),
+      };
     }
     case 'binary':
-      return { command: [entry], entries: await programs.librariesOf(join(packageDir, runtime.entry)) };
+      return {
+        command: [entry],
+        entries: await programs.librariesOf(join(packageDir, runtime.entry), packageDir),
+        env: {},
+        reservedMb: reservedMb('binary'),
+      };
   }
 }
 
@@ -182,10 +206,11 @@ async function programOf(
 async function launchersOf(
   machine: Machine,
   standing: Standing,
-  { limits, runtime }: Pick<SandboxPlan, 'limits' | 'runtime'>,
+  { limits }: Pick<SandboxPlan, 'limits'>,
+  reserved: number,
 ): Promise<Command> {
   const prlimit = await machine.programs.named('prlimit');
-  const dataBytes = (limits.memoryMb + reservedMb(runtime.kind)) * 1024 * 1024;
+  const dataBytes = (limits.memoryMb + reserved) * 1024 * 1024;
   const processes = processLimit(machine, standing, limits.pids);
   const limiting = [
     prlimit.path,
@@ -205,9 +230,12 @@ async function launchersOf(
   return { command: [...limiting, ...becoming], entries: [...prlimit.entries, ...setpriv.entries] };
 }
 
-/** What a runtime's limit on data has beyond its memory. Skills run on the Node that the hub runs on. */
-export function reservedMb(kind: SandboxPlan['runtime']['kind']): number {
-  const major = Number(process.versions.node.split('.')[0]);
+/** What a runtime's limit on data has beyond its memory; `version` is that of Node. */
+export function reservedMb(
+  kind: SandboxPlan['runtime']['kind'],
+  version: string = process.versions.node,
+): number {
+  const major = Number(version.split('.')[0]);
   return STACK_RESERVE_MB + (kind === 'node' && major >= FIRST_NODE_WITH_CODE_RESERVE ? CODE_RESERVE_MB : 0);
 }
 

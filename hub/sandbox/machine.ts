@@ -19,7 +19,8 @@ import { type ControlGroups, findControlGroups } from './cgroup.ts';
 import { inheritedDescriptors } from './descriptors.ts';
 import { startGuard } from './guard.ts';
 import { endOrphans, identityOf, type ProcessIdentity } from './processes.ts';
-import { createPrograms, type Programs, type RootEntry } from './programs.ts';
+import type { RootEntry } from './libraries.ts';
+import { createPrograms, type Programs } from './programs.ts';
 import { seccompFilter } from './seccomp.ts';
 import { createStandIns, notesOf, type StandIns, sweepStandIns } from './stand-ins.ts';
 import { syscallsOf } from './syscalls.ts';
@@ -33,7 +34,9 @@ export interface BwrapOptions {
   /** Folders that no grant may name, lie in or contain: the hub's home. */
   forbidden: readonly string[];
   /** The Node that skills run with; absent: the one that runs the hub. */
-  node?: string;
+  node?: string | undefined;
+  /** The Python that skills run with; absent: the first `python3` on the PATH that is recent enough. */
+  python?: string | undefined;
   /** Certificates (PEM) that sandboxes trust beside those of the machine. */
   certificates?: string;
 }
@@ -120,6 +123,8 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
   }
 
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
+  const emptyDir = join(options.stateDir, 'empty');
+  await mkdir(emptyDir, { recursive: true, mode: 0o755 });
   const groups = root ? await findControlGroups(hub) : undefined;
   const standIns = join(options.stateDir, 'stand-ins');
   const notes = notesOf(standIns, hub);
@@ -141,7 +146,12 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
       withoutLocalSockets: seccompFilter(syscalls, { localSockets: false }),
     },
     standIns: createStandIns(standIns, hub),
-    programs: createPrograms({ path: options.path, node: options.node ?? process.execPath }),
+    programs: createPrograms({
+      path: options.path,
+      node: options.node ?? process.execPath,
+      python: options.python,
+      emptyDir,
+    }),
     groups,
     devices: root ? await makeDevices(join(options.stateDir, 'devices'), options.path) : [],
     forbidden: await Promise.all(options.forbidden.map((folder) => realpath(folder).catch(() => folder))),

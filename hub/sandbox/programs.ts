@@ -1,181 +1,200 @@
-import { execFile } from 'node:child_process';
-import { access, constants, readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join } from 'node:path';
-import { promisify } from 'node:util';
-import { z } from 'zod';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { basename, isAbsolute, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../protocol/errors.ts';
-import { type ElfFile, readElf } from './elf.ts';
-
-/** A host file or folder and where it appears, read-only. */
-export interface RootEntry {
-  source: string;
-  target: string;
-}
+import { isProgram, nodeAt, type Python, pythonAt, pythonOn } from './interpreters.ts';
+import { belongings } from './known-programs.ts';
+import { libraries, type LibrariesFor, type RootEntry } from './libraries.ts';
+import type { HostFile, SandboxPlan } from './sandbox.ts';
 
 /** A program as the sandbox sees it: where it stands, and everything that it takes to run it. */
 export interface SandboxProgram {
+  /** Inside. */
   path: string;
+  /** Real path on the host. */
+  file: string;
   entries: readonly RootEntry[];
 }
 
-/** Finds programs of this machine and the files that they need. Each answer is found once. */
+/** Finds programs of this machine and the files that they need. Each answer is found once, and again when it is gone. */
 export interface Programs {
-  /** The Node that runs the hub. */
-  node(): Promise<SandboxProgram>;
-  /** The first real `python3` on the PATH, with its standard library. */
-  python(): Promise<SandboxProgram>;
+  /** The Node that skills run with. */
+  node(): Promise<SandboxProgram & { version: string }>;
+  /** The Python that skills run with, with its standard library and without the machine's packages. */
+  python(): Promise<SandboxProgram & { version: string }>;
   /** A program by bare name, as a grant names it. */
   named(name: string): Promise<SandboxProgram>;
-  /** What a binary of the package needs; it is in place already. */
-  librariesOf(file: string): Promise<readonly RootEntry[]>;
+  /** What a binary of the package needs of this machine; it is in place already. */
+  librariesOf(file: string, packageDir: string): Promise<readonly RootEntry[]>;
+  /** The same for all compiled modules of a package; what one needs and this machine lacks is left out. */
+  librariesOfModules(packageDir: string): Promise<readonly RootEntry[]>;
 }
 
-/** Where loaders look by themselves, in the layouts of the common distributions. */
-const SYSTEM_FOLDERS = ['/lib64', '/usr/lib64', '/lib', '/usr/lib', '/usr/local/lib'];
 /** Debian's Node keeps parts of itself here. */
 const DISTRIBUTION_NODE_FILES = '/usr/share/nodejs';
-const MAX_LIBRARIES = 512;
-const MAX_CONFIG_FILES = 64;
-const PYTHON_TIMEOUT_MS = 10_000;
+/** `python`, `python3.12`: more than one file, whatever it is called. */
+const PYTHON_NAME = /^python(?:3(?:\.\d+)?)?$/;
+const COMPILED_MODULE = /\.so(?:\.\d+)*$/;
+const MAX_MODULES = 2000;
 
-/** @throws AppError `skill-start-failed` from each method, for a program that is missing or cannot be used. */
-export function createPrograms({ path, node }: { path: string; node: string }): Programs {
-  const folders = once(libraryFolders);
-  const closure = async (files: readonly string[]) => librariesFor(files, await folders());
+export interface ProgramOptions {
+  /** Where programs are looked up, in the form of `PATH`. */
+  path: string;
+  /** The Node that skills run with. */
+  node: string;
+  /** The Python that skills run with; absent: the first of the PATH that is recent enough. */
+  python?: string | undefined;
+  /** An empty folder, to put in the place of what is not for skills. */
+  emptyDir: string;
+}
 
-  const installed = new Map<string, () => Promise<SandboxProgram>>();
+/** @throws AppError `program-missing` or `skill-start-failed` from each method, for what is missing or cannot be used. */
+export function createPrograms({ path, node, python, emptyDir }: ProgramOptions): Programs {
+  const closure = libraries();
   const nodeProgram = once(async () => {
-    const entries = await closure([node]);
+    const { file, version } =
+      node === process.execPath
+        ? { file: await realpath(node), version: process.versions.node }
+        : await nodeAt(node);
     const more = (await exists(DISTRIBUTION_NODE_FILES)) ? [same(DISTRIBUTION_NODE_FILES)] : [];
     return {
       path: '/usr/bin/node',
-      entries: [...entries, ...more, { source: await realpath(node), target: '/usr/bin/node' }],
+      file,
+      version,
+      entries: [...(await closure([file])), ...more, { source: file, target: '/usr/bin/node' }],
     };
   });
-  const pythonProgram = once(async () => pythonFrom(await firstElf('python3', path), closure));
-
+  /** The interpreter and its standard library stand where they stand outside, since it finds one from the other. */
+  const withLibrary = async (found: Python) => {
+    const covered = found.machinePackages.map((target) => ({ source: emptyDir, target }));
+    const entries = [
+      ...(await closure([found.file, ...found.extensions])),
+      ...found.folders.map(same),
+      ...covered,
+      same(found.file),
+    ];
+    return { path: found.file, file: found.file, version: found.version, entries };
+  };
+  const pythonProgram = once(async () =>
+    withLibrary(python === undefined ? await pythonOn(path) : await pythonAt(python)),
+  );
+  const named = async (name: string): Promise<SandboxProgram> => {
+    const target = `/usr/bin/${name}`;
+    if (name === 'node') return nodeProgram();
+    if (PYTHON_NAME.test(name)) {
+      const { file, entries } =
+        name === 'python3'
+          ? await pythonProgram()
+          : await withLibrary(await pythonAt(await firstProgram(name, path)));
+      return { path: target, file, entries: [...entries, { source: file, target }] };
+    }
+    const file = await firstProgram(name, path);
+    const { programs, folders } = await belongings(name, file);
+    const entries = await closure([file, ...programs.map(({ source }) => source)]);
+    return {
+      path: target,
+      file,
+      entries: [...entries, ...programs, ...folders.map(same), { source: file, target }],
+    };
+  };
+  const known = new Map<string, () => Promise<SandboxProgram>>();
   return {
     node: nodeProgram,
     python: pythonProgram,
-    named(name) {
-      const found =
-        installed.get(name) ?? once(async () => namedProgram(name, await firstElf(name, path), closure));
-      installed.set(name, found);
-      return found();
+    async named(name) {
+      const found = known.get(name) ?? once(() => named(name));
+      known.set(name, found);
+      const program = await found();
+      if (await isProgram(program.file)) return program;
+      // It was taken away, or lies elsewhere by now.
+      known.delete(name);
+      return named(name);
     },
-    librariesOf: (file) => closure([file]),
+    librariesOf: (file, packageDir) => librariesOfBinary(closure, file, packageDir),
+    librariesOfModules: async (packageDir) =>
+      librariesOfModules(closure, (await pythonProgram()).file, packageDir),
   };
 }
 
-async function namedProgram(name: string, file: string, closure: (files: string[]) => Promise<RootEntry[]>) {
-  const target = `/usr/bin/${name}`;
-  return { path: target, entries: [...(await closure([file])), { source: file, target }] };
+/** By real paths, so that what lies in the package is known for it. */
+async function librariesOfBinary(
+  closure: LibrariesFor,
+  file: string,
+  packageDir: string,
+): Promise<readonly RootEntry[]> {
+  return closure([await realpath(file)], { within: await realpath(packageDir) });
 }
 
-const pythonFacts = z.object({ executable: z.string(), stdlib: z.string(), platstdlib: z.string() });
-const PYTHON_QUESTION =
-  'import sys,sysconfig,json;p=sysconfig.get_path;print(json.dumps({"executable":sys.executable,"stdlib":p("stdlib"),"platstdlib":p("platstdlib")}))';
-
-/** The interpreter and its standard library stand where they stand outside, since it finds one from the other. */
-async function pythonFrom(
-  file: string,
-  closure: (files: string[]) => Promise<RootEntry[]>,
-): Promise<SandboxProgram> {
-  const { stdout } = await promisify(execFile)(file, ['-I', '-S', '-c', PYTHON_QUESTION], {
-    env: {},
-    timeout: PYTHON_TIMEOUT_MS,
-  });
-  const { stdlib, platstdlib } = pythonFacts.parse(JSON.parse(stdout));
-  const modules = join(platstdlib, 'lib-dynload');
-  const extensions = (await readdir(modules).catch(() => [])).filter((name) => name.endsWith('.so'));
-  const libraries = await closure([file, ...extensions.map((name) => join(modules, name))]);
-  return { path: file, entries: [...libraries, ...[...new Set([stdlib, platstdlib])].map(same), same(file)] };
+async function librariesOfModules(
+  closure: LibrariesFor,
+  interpreter: string,
+  packageDir: string,
+): Promise<readonly RootEntry[]> {
+  const within = await realpath(packageDir);
+  const found = await readdir(within, { recursive: true });
+  const modules = found.filter((path) => COMPILED_MODULE.test(path)).slice(0, MAX_MODULES);
+  if (modules.length === 0) return [];
+  // With the interpreter, whose C library says where the others have to lie.
+  return closure([interpreter, ...modules.map((path) => join(within, path))], { within, lenient: true });
 }
 
 /** The first on the PATH that is a program and not a script that looks for one, such as a version switcher's. */
-async function firstElf(name: string, path: string): Promise<string> {
+async function firstProgram(name: string, path: string): Promise<string> {
   if (name.includes('/') || name === '' || name.startsWith('.')) throw missing(name, 'it is not a bare name');
   let script: string | undefined;
   for (const folder of path.split(':').filter(isAbsolute)) {
     const file = await realpath(join(folder, name)).catch(() => undefined);
-    if (file === undefined || !(await isExecutable(file))) continue;
-    if ((await readElf(file)) !== undefined) return file;
+    if (file === undefined || !(await stat(file)).isFile()) continue;
+    if (await isProgram(file)) return file;
     script ??= file;
   }
-  throw missing(name, script === undefined ? 'it is not on the PATH of the hub' : `${script} is a script`);
+  throw missing(
+    name,
+    script === undefined ? 'it is not on the PATH of the hub' : `${script} is no program, but a script`,
+  );
 }
 
 function missing(name: string, why: string): AppError {
-  return new AppError('skill-start-failed', {
+  return new AppError('program-missing', {
     detail: `The skill needs the program ${name}, and ${why}.`,
     hint: `Install ${name} where the hub's PATH finds it, then restart the hub.`,
   });
 }
 
 /**
- * The loader and every library that the files load at their start, each at the place where the
- * loader inside looks by itself: beside the C library.
+ * What of this machine a plan runs: the programs that were granted, each with its digest, its interpreter, and the
+ * libraries of a binary that its package does not bring.
+ * @throws AppError `program-missing`, `skill-start-failed`.
  */
-async function librariesFor(files: readonly string[], folders: readonly string[]): Promise<RootEntry[]> {
-  const found = new Map<string, string>();
-  let interpreter: string | undefined;
-  const waiting = [...files];
-  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
-    const elf = await readElf(file);
-    if (elf === undefined)
-      throw new AppError('skill-start-failed', { detail: `${basename(file)} is not a 64-bit ELF file.` });
-    interpreter ??= elf.interpreter;
-    for (const name of elf.needed.filter((one) => !found.has(one))) {
-      const library = await findLibrary(name, elf, file, folders);
-      if (library === undefined) {
-        throw new AppError('skill-start-failed', {
-          detail: `${basename(file)} needs ${name}, which this machine lacks.`,
-        });
-      }
-      found.set(name, library);
-      if (found.size > MAX_LIBRARIES)
-        throw new AppError('skill-start-failed', { detail: `${basename(file)} needs too many libraries.` });
-      waiting.push(library);
-    }
-  }
-  if (interpreter === undefined) return [];
-  const cLibrary =
-    found.get('libc.so.6') ?? [...found].find(([name]) => name.startsWith('libc.'))?.[1] ?? interpreter;
-  const home = dirname(cLibrary);
-  const libraries = [...found].map(async ([name, file]) => ({
-    source: await realpath(file),
-    target: join(home, name),
-  }));
-  return [...(await Promise.all(libraries)), { source: await realpath(interpreter), target: interpreter }];
+export async function hostFilesOf(
+  programs: Programs,
+  plan: Pick<SandboxPlan, 'packageDir' | 'runtime' | 'programs'>,
+): Promise<HostFile[]> {
+  const granted = plan.programs.map(async (name): Promise<HostFile> => {
+    const { file } = await programs.named(name);
+    return { role: 'program', name, path: file, digest: await digestOfFile(file) };
+  });
+  return [...(await runtimeFiles(programs, plan)), ...(await Promise.all(granted))];
 }
 
-async function findLibrary(
-  name: string,
-  elf: ElfFile,
-  file: string,
-  folders: readonly string[],
-): Promise<string | undefined> {
-  if (name.includes('/')) return undefined;
-  const origin = dirname(await realpath(file));
-  const first = elf.runPath
-    .map((folder) => folder.replaceAll(/\$ORIGIN|\$\{ORIGIN\}/g, origin))
-    .filter(isAbsolute);
-  for (const folder of [...first, ...folders]) {
-    const candidate = join(folder, name);
-    if ((await readElf(candidate))?.machine === elf.machine) return candidate;
+async function runtimeFiles(
+  programs: Programs,
+  { packageDir, runtime }: Pick<SandboxPlan, 'packageDir' | 'runtime'>,
+): Promise<HostFile[]> {
+  if (runtime.kind === 'binary') {
+    const entries = await programs.librariesOf(join(packageDir, runtime.entry), packageDir);
+    return entries.map(({ source, target }) => ({ role: 'library', name: basename(target), path: source }));
   }
-  return undefined;
+  const { file, version } = await programs[runtime.kind]();
+  return [{ role: 'runtime', name: runtime.kind === 'node' ? 'Node' : 'Python', version, path: file }];
 }
 
-/** The loader's own folders, those of `ld.so.conf`, and Debian's one per architecture. */
-async function libraryFolders(): Promise<string[]> {
-  const configs = (await readdir('/etc/ld.so.conf.d').catch(() => [])).slice(0, MAX_CONFIG_FILES);
-  const texts = await Promise.all(
-    configs.map((name) => readFile(join('/etc/ld.so.conf.d', name), 'utf8').catch(() => '')),
-  );
-  const configured = texts.flatMap((text) => text.split('\n').map((line) => line.trim())).filter(isAbsolute);
-  const multiarch = configured.filter((folder) => folder.endsWith('-linux-gnu'));
-  return [...new Set([...multiarch, ...SYSTEM_FOLDERS, ...configured])];
+async function digestOfFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return `sha256:${hash.digest('hex')}`;
 }
 
 function same(path: string): RootEntry {
@@ -184,13 +203,6 @@ function same(path: string): RootEntry {
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function isExecutable(file: string): Promise<boolean> {
-  return access(file, constants.X_OK).then(
     () => true,
     () => false,
   );

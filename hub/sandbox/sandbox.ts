@@ -63,6 +63,20 @@ export interface SandboxMount {
   identity?: FolderIdentity | 'no folder';
 }
 
+/** A file of this machine that runs in a sandbox beside the package. */
+export interface HostFile {
+  /** The interpreter, a program that was granted, or a library that a binary of the package loads. */
+  role: 'runtime' | 'program' | 'library';
+  /** `Python`, `git`, `libc.so.6`. */
+  name: string;
+  /** Of an interpreter. */
+  version?: string;
+  /** Real path. */
+  path: string;
+  /** Of a granted program: `sha256:…` of what is there now. */
+  digest?: string;
+}
+
 /** What a driver can hold a skill to. What a plan needs and the driver lacks is refused. */
 export const CAPABILITIES = [
   'files',
@@ -125,6 +139,7 @@ export interface SandboxDriver {
    * Starts the plan's process.
    * @throws AppError `sandbox-unavailable` when the driver is not usable, `sandbox-cannot-enforce`
    *   naming the missing capability, `binding-refused` for a mount that may not be granted,
+   *   `program-missing` for an interpreter or granted program that is not there,
    *   `skill-start-failed` when the process could not be made.
    */
   start(plan: SandboxPlan): Promise<SandboxedProcess>;
@@ -140,4 +155,10 @@ export interface SandboxDriver {
    * @throws AppError `binding-refused` with a remedy when it cannot be granted in that mode.
    */
   describeMount(mount: SandboxMount, all?: readonly SandboxMount[]): Promise<string | undefined>;
+  /**
+   * What of this machine a plan would run: its interpreter or libraries, and the programs that were granted.
+   * @throws AppError `program-missing` or `skill-start-failed` for what is not there or cannot be used; a start
+   *   fails with the same.
+   */
+  hostFiles(plan: Pick<SandboxPlan, 'packageDir' | 'runtime' | 'programs'>): Promise<readonly HostFile[]>;
 }

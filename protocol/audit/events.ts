@@ -48,6 +48,9 @@ const CONTACT = {
   count: z.int().positive().optional(),
 };
 
+/** A program of the hub's machine. */
+const PROGRAM = { program: name, path: text(4096), digest };
+
 /** Whose task it is, and the tool as the client called it. */
 const TASK = { user: text(200), client: text(200), tool: name };
 
@@ -106,6 +109,8 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     ...DECIDED_ON,
     /** What was granted, as sentences. */
     grants: z.array(sentence).max(1000),
+    /** Programs of the machine that it may run, as they were then. */
+    programs: z.array(z.strictObject(PROGRAM)).max(100).optional(),
     tools: z.array(z.strictObject({ name, answer })).max(10_000),
     by,
   }),
@@ -127,6 +132,8 @@ export const auditEventSchema = z.discriminatedUnion('event', [
   }),
 
   z.strictObject({ event: z.literal('skill.started'), ...SKILL, user: text(200), pid: z.int().optional() }),
+  /** Before a start: what of the machine the skill may run, as it is now. */
+  z.strictObject({ event: z.literal('program.used'), ...SKILL, ...PROGRAM, user: text(200) }),
   z.strictObject({
     event: z.literal('skill.stopped'),
     ...SKILL,

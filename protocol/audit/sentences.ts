@@ -29,6 +29,8 @@ function sentenceOf(record: AuditRecord): string {
       return `${record.skill} ${record.version} wants more than ${record.serving}, which goes on serving (${record.approval}): ${listOf(record.wants, 'another surface')}`;
     case 'skill.started':
       return `${record.skill} ${record.version} started for ${record.user}${process(record.pid)}`;
+    case 'program.used':
+      return `${record.skill} ${record.version} may run ${record.program} for ${record.user}: ${record.path}, ${record.digest.slice(0, 19)}\u2026`;
     case 'skill.stopped':
       return `${record.skill} ${record.version} stopped for ${record.user}${process(record.pid)}: ${record.reason.replace(/\.$/, '')}`;
     case 'skill.quarantined':

@@ -1,10 +1,16 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { packSkill } from '../../cli/pack.ts';
 import { guardedFetch } from '../../hub/remote/guarded-fetch.ts';
 import { REDIRECT_URL } from '../../hub/remote/reach.ts';
 import { protectedRemote, remoteFolder, SKILL } from '../hub/remote/rig.ts';
 import { signInAs } from '../support/authorization-server.ts';
 import { hubRig } from '../support/hub-rig.ts';
+import { plainDriver } from '../support/plain-driver.ts';
+import { modernRemote } from '../support/remote-server.ts';
 import { runCli } from '../support/run-cli.ts';
+import { tempFolder } from '../support/temp-folder.ts';
 import { privateInternet } from '../support/tls.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -48,16 +54,32 @@ describe('berth sign-in', () => {
 
 describe('the commands that show a remote skill', () => {
   it('say that it cannot be verified', verifies('remote.said'), async () => {
-    const { hub, berth } = await rig();
+    const { hub, berth, signIn } = await rig();
     const shown = async (...argv: string[]) => {
       const { stdout, stderr } = await berth(...argv, '--registry', hub.registry.url);
       return stdout + stderr;
     };
     const { approval } = await hub.install(SKILL);
     const texts = await Promise.all([shown('search'), shown('info', SKILL), shown('inbox'), shown('status')]);
-    await hub.install(SKILL, undefined, {});
+    await hub.install(SKILL, undefined, { tools: { '*': 'allow' } });
     texts.push((await berth('list')).stdout, await shown('info', SKILL));
+    expect((await signIn()).code).toBe(0);
+    await berth('call', SKILL, 'echo', '{"message":"x"}');
+    expect((await signIn()).code).toBe(0);
+    expect((await berth('call', SKILL, 'echo', '{"message":"x"}')).code).toBe(0);
+    texts.push(await shown('status'));
     for (const text of texts) expect(text).toContain('cannot be verified');
     expect(approval?.unverified).toHaveLength(1);
+  });
+
+  it('say so when it is published', verifies('remote.said'), async () => {
+    const internet = await privateInternet();
+    const server = await modernRemote({ http: internet.http, origin: 'https://tools.example' });
+    const remote = { fetch: guardedFetch(internet.outside), authorize: undefined };
+    const { archive } = await packSkill({ driver: plainDriver(), remote }, await remoteFolder(server.url));
+    const cwd = await tempFolder();
+    await writeFile(join(cwd, 'elsewhere.tgz'), archive);
+    const { json } = await runCli(['publish', 'elsewhere.tgz', '--dry-run', '--json'], { cwd });
+    expect(json()).toMatchObject({ ok: true, warnings: [expect.stringContaining('cannot be verified')] });
   });
 });

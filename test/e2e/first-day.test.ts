@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Berth, berth, newHome, removeHome, startBerth } from '../support/berth.ts';
+import { repositoryOf } from '../support/git-repository.ts';
 import { verifies } from '../support/verifies.ts';
 
 describe('the first working day', () => {
@@ -71,17 +72,22 @@ describe('the first working day', () => {
     ]);
   });
 
-  it('has all four skills of its own, and runs each', verifies('cli.first-party'), async () => {
+  it('has its own skills, and runs each', verifies('cli.first-party'), async () => {
     const workspace = await newHome();
     await writeFile(join(workspace, 'people.csv'), 'name,age\nAda,36\nGrace,45\n');
     await up.ok('install', 'dev.berth/files', '--yes', '--workspace', workspace);
     await up.ok('install', 'dev.berth/memory', '--yes', '--allow-tool', '*');
     await up.ok('install', 'dev.berth/tables', '--yes', '--workspace', workspace);
     await up.ok('install', 'dev.berth/review', '--yes');
+    const repository = await newHome();
+    await repositoryOf(repository, { 'log.txt': 'left port\n' });
+    await up.ok('install', 'dev.berth/git', '--yes', '--workspace', repository, '--set', 'authorName=Ada');
+    expect(JSON.stringify(await up.ok('call', 'git', 'blame', '{"path":"log.txt"}'))).toContain('left port');
+    await removeHome(repository);
     expect(JSON.stringify(await up.ok('call', 'files', 'read', '{"path":"people.csv"}'))).toContain('Grace');
     await up.ok('call', 'memory', 'add', '{"text":"berths are for ships"}');
     expect(JSON.stringify(await up.ok('call', 'memory', 'search', '{"query":"ships"}'))).toContain('berths');
-    expect((await up.ok('list')) as unknown).toHaveLength(5);
+    expect((await up.ok('list')) as unknown).toHaveLength(6);
     const asked = await up.run('call', 'files', 'delete', '{"path":"people.csv"}');
     expect([asked.code, asked.json.error['code']]).toEqual([3, 'call-needs-approval']);
     expect(await readFile(join(workspace, 'people.csv'), 'utf8')).toContain('Ada');

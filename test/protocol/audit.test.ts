@@ -168,6 +168,17 @@ const EVENTS: readonly [AuditEvent, string][] = [
     'dev.berth/files 1.0.0 started for owner (process 7)',
   ],
   [
+    {
+      event: 'program.used',
+      ...SKILL,
+      program: 'git',
+      path: '/usr/bin/git',
+      digest: `sha256:${'ab'.repeat(32)}`,
+      user: 'owner',
+    },
+    'dev.berth/files 1.0.0 may run git for owner: /usr/bin/git, sha256:abababababab\u2026',
+  ],
+  [
     { event: 'skill.stopped', ...SKILL, user: 'owner', reason: 'idle' },
     'dev.berth/files 1.0.0 stopped for owner: idle',
   ],

@@ -80,6 +80,8 @@ describe('/v0.1/servers', () => {
     async () => {
       const { registry, first, list } = await seeded();
       const [afar, hello] = (await list()).servers;
+      expect(JSON.stringify(afar?.server['_meta'])).toContain('cannot be verified');
+      expect(JSON.stringify(hello?.server['_meta'])).not.toContain('cannot be verified');
       expect(afar?.server['remotes']).toEqual([
         { type: 'streamable-http', url: 'https://mcp.example.com/mcp' },
       ]);

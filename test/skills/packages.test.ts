@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/client';
@@ -10,6 +11,8 @@ import { openSandbox } from '../../cli/sandbox.ts';
 import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
 import { parseManifest } from '../../protocol/manifest.ts';
 import { normalise } from '../../protocol/permissions.ts';
+import { expectCode } from '../support/expect-code.ts';
+import { put, repositoryOf } from '../support/git-repository.ts';
 import { buildSkill, textOf } from '../support/skill-process.ts';
 import { verifies } from '../support/verifies.ts';
 
@@ -23,6 +26,17 @@ const ERRANDS = {
     ['move', { from: 'notes/a.txt', to: 'b.txt' }, 'Moved'],
     ['delete', { path: 'b.txt' }, 'restore with id'],
     ['search', { query: 'x', glob: '*.csv' }, 'table.csv:1: x,y'],
+  ],
+  git: [
+    ['log', {}, 'first commit'],
+    ['blame', { path: 'table.csv' }, 'first commit'],
+    ['branch', { name: 'topic', switch: true }, 'switched'],
+    ['commit', { message: 'Nothing yet', paths: ['new.txt'], dryRun: true }, '+new'],
+    ['commit', { message: 'Add a file', paths: ['new.txt'] }, 'to topic: Add a file'],
+    ['show', {}, '+new'],
+    ['undo_commit', { commit: 'HEAD' }, 'Took back'],
+    ['diff', { staged: true }, '+new'],
+    ['status', {}, 'new.txt: staged: added'],
   ],
   memory: [
     ['add', { text: 'The ferry leaves at 7:30', requestId: 'once' }, 'Added'],
@@ -45,9 +59,9 @@ describe('our own skills', () => {
   });
   afterAll(() => rm(home, { recursive: true, force: true }));
 
-  it('are the four the readme speaks of, and each says what it is', async () => {
+  it('are those the readme speaks of, and each says what it is', async () => {
     const names = (await readdir(SKILLS)).toSorted();
-    expect(names).toEqual(['files', 'memory', 'review', 'tables']);
+    expect(names).toEqual(['files', 'git', 'memory', 'review', 'tables']);
     for (const name of names) {
       const manifest = parseManifest(await readFile(join(SKILLS, name, 'skill.json')));
       expect(manifest).toMatchObject({ name: `dev.berth/${name}`, license: 'Apache-2.0' });
@@ -56,7 +70,7 @@ describe('our own skills', () => {
   });
 
   it('import nothing of Berth', async () => {
-    for (const name of ['files', 'memory', 'tables']) {
+    for (const name of ['files', 'git', 'memory', 'tables']) {
       const server = join(SKILLS, name, 'server');
       for (const file of await readdir(server, { recursive: true })) {
         if (!file.endsWith('.ts')) continue;
@@ -66,7 +80,7 @@ describe('our own skills', () => {
     }
   });
 
-  it.each(['files', 'memory', 'tables', 'review'])(
+  it.each(['files', 'git', 'memory', 'tables', 'review'])(
     '%s packs, and its manifest and its server say the same of each tool',
     { timeout: 60_000, ...verifies('skills.declared') },
     async (name) => {
@@ -86,14 +100,39 @@ describe('our own skills', () => {
       expect(normalise(manifest.permissions)).toMatchObject({
         network: [],
         secrets: [],
-        subprocess: [],
+        subprocess: name === 'git' ? ['git'] : [],
         background: false,
       });
       expect(archive.length).toBeLessThan(1024 * 1024);
     },
   );
 
-  it.each(['files', 'memory', 'tables'] as const)(
+  it(
+    'are packed on a machine without the programs that they ask for',
+    verifies('cli.first-party'),
+    async () => {
+      const bin = join(home, 'bin');
+      await mkdir(bin);
+      const { environment } = settingsOfProcess();
+      const folders = (environment['PATH'] ?? '').split(':');
+      for (const name of ['bwrap', 'sh', 'grep', 'prlimit', 'setpriv', 'mknod']) {
+        const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+        if (found !== undefined) await symlink(found, join(bin, name));
+      }
+      const bare = { ...settingsOfProcess(), home, environment: { PATH: bin } };
+      const without = openSandbox({ home, settings: bare }, join(home, 'bare'));
+      const { surface } = await packSkill({ driver: without }, join(SKILLS, 'git'));
+      expect(surface.tools.map(({ name }) => name)).toContain('commit');
+      const plan = {
+        packageDir: home,
+        runtime: { kind: 'node', entry: 'x', args: [] },
+        programs: ['git'],
+      } as const;
+      await expectCode(without.hostFiles(plan), 'program-missing');
+    },
+  );
+
+  it.each(['files', 'git', 'memory', 'tables'] as const)(
     '%s does its work in the sandbox under the limits it declares',
     { timeout: 60_000, ...verifies('skills.sandboxed') },
     async (name) => {
@@ -101,7 +140,8 @@ describe('our own skills', () => {
       const manifest = parseManifest(await readFile(join(SKILLS, name, 'skill.json')));
       const permissions = normalise(manifest.permissions);
       const workspace = await mkdtemp(join(tmpdir(), 'berth-granted-'));
-      await writeFile(join(workspace, 'table.csv'), 'x,y\n1,2\n');
+      await repositoryOf(workspace, { 'table.csv': 'x,y\n1,2\n' });
+      await put(workspace, { 'new.txt': 'new\n' });
       const dataDir = join(home, `data-${name}`);
       await driver.makeOwned(dataDir);
       const sources = {
@@ -120,8 +160,8 @@ describe('our own skills', () => {
         mounts: granted,
         dataDir,
         scratch: [],
-        env: {},
-        programs: [],
+        env: { BERTH_CONFIG_AUTHORNAME: 'Grace', BERTH_CONFIG_AUTHOREMAIL: 'grace@example.org' },
+        programs: permissions.subprocess,
         network: [],
         limits: permissions.resources,
       });

@@ -34,6 +34,7 @@ export function plainDriver(): SandboxDriver & { started: SandboxPlan[] } {
     },
     makeOwned: async () => undefined,
     describeMount: async () => 'not at all',
+    hostFiles: async () => [],
   };
 }
 

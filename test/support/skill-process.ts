@@ -53,7 +53,11 @@ export interface SkillProcess {
 export async function startSkill(
   skill: BuiltSkill,
   args: readonly string[],
-  limits: { readonly memoryMb?: number; readonly through?: readonly string[] } = {},
+  limits: {
+    readonly memoryMb?: number;
+    readonly through?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<SkillProcess> {
   const limit =
     limits.memoryMb === undefined
@@ -70,7 +74,7 @@ export async function startSkill(
     command,
     args: rest,
     cwd: skill.folder,
-    env: {},
+    env: { ...limits.env },
     stderr: 'pipe',
   });
   let stderr = '';

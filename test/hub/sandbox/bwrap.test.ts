@@ -192,10 +192,10 @@ describe('the bubblewrap driver', () => {
     expect(JSON.parse(stdout.toString())).toEqual(['1', 'ENOENT']);
     const missing = await expectCode(
       driver.start({ ...plan, programs: ['no-such-program'] }),
-      'skill-start-failed',
+      'program-missing',
     );
     expect(missing.hint).toContain('Install no-such-program');
-    await expectCode(driver.start({ ...plan, programs: ['../bin/sh'] }), 'skill-start-failed');
+    await expectCode(driver.start({ ...plan, programs: ['../bin/sh'] }), 'program-missing');
   });
 
   it('runs Node from wherever it is installed', verifies('sandbox.runtimes'), async () => {
@@ -228,7 +228,7 @@ describe('the bubblewrap driver', () => {
       const installed = await outcomeOf(driver, plan).catch((error: Error) => error);
       if (installed instanceof Error) {
         expect(installed).toMatchObject({
-          code: 'skill-start-failed',
+          code: 'program-missing',
           message: expect.stringContaining('python3'),
         });
       } else {
