@@ -170,9 +170,11 @@ export const adminApi = {
           pid: z.number(),
           startedAt: z.string(),
           calls: z.number(),
+          memoryBytes: z.number(),
           state: z.string(),
         }),
       ),
+      memory: z.object({ bytes: z.number(), limitBytes: z.number(), warmBytes: z.number() }),
       waiting: z.array(
         z.object({ id: z.string(), skill: z.string(), version: z.string(), sentence: z.string() }),
       ),

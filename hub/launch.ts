@@ -6,11 +6,13 @@ import { bindPaths, normalise } from '../protocol/permissions.ts';
 import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import type { Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
-import type { InstalledSkill } from './installed.ts';
+import { isServing } from './catalog.ts';
+import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
 import type { HubPaths } from './paths.ts';
 import { everythingOf } from './questions.ts';
+import type { RecentUse } from './recent.ts';
 import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
@@ -32,7 +34,7 @@ interface LaunchParts {
 
 /**
  * Sends requests to skills: to a sandboxed process, to a remote server, or to the package itself where there is nothing to run. `release`
- * ends a subscription that was begun by such a request.
+ * ends a subscription that was begun by such a request; `startAhead` starts what may soon be called.
  */
 export function launcher(parts: LaunchParts) {
   /** An installed skill is replaced and never altered: what was made of one holds as long as it lives. */
@@ -50,7 +52,16 @@ export function launcher(parts: LaunchParts) {
       params: { uri },
       signal: new AbortController().signal,
     });
-  return { perform, release };
+  /** Those of these uses whose skill still serves and has a process of this machine to start. */
+  const startAhead = (installed: InstalledSkills, uses: readonly RecentUse[]) =>
+    parts.runner.startAhead(
+      uses.flatMap(({ skill: name, user, usedAt }) => {
+        const skill = installed.get(name);
+        const starts = skill !== undefined && isServing(skill) && runsHere(skill.manifest);
+        return starts ? [{ skill: runnableOf(skill), user, usedAt }] : [];
+      }),
+    );
+  return { perform, release, startAhead };
 
   async function perform(
     skill: InstalledSkill,
@@ -140,6 +151,10 @@ export function surfaceCapture(parts: CaptureParts) {
       offered: everythingOf(normalise(manifest.permissions).mcp),
     });
   };
+}
+
+function runsHere({ runtime }: Manifest): boolean {
+  return runtime.kind !== 'remote' && runtime.kind !== 'prompt-only';
 }
 
 function nothingToRun(manifest: Manifest): AppError {

@@ -139,6 +139,14 @@ export const REQUIREMENTS = {
   'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
 
+  'runner.warm':
+    'Skills that were used last stay ready within their memory; of the others each is ended once idle.',
+  'runner.memory': 'Running skills keep within their memory: the idle one used least recently leaves first.',
+  'runner.growth': 'Whoever grows beyond the memory leaves first, and never another for it.',
+  'runner.one-start': 'The first call after a start of the hub pays for one start of its skill, or for none.',
+  'runner.ahead':
+    'Skills that were used before a restart are started ahead where that is wanted, behind everything else.',
+
   // remote skills
   'remote.both-eras':
     'A remote server is used in the revision that its manifest names: calls, progress, cancellation, questions, changes.',

@@ -24,8 +24,6 @@ export interface Connection {
   /** On the host; 0 where the server runs elsewhere. */
   readonly pid: number;
   readonly session: Session;
-  /** What it counts where processors are short. */
-  weigh(weight: Weight): void;
   /** Why it ended, once no process of it is left. Never rejects. */
   readonly ended: Promise<AppError>;
   /** Says goodbye and gives it the grace period to end by itself. */
@@ -36,8 +34,8 @@ export interface Connection {
 
 /** What a connection tells whoever holds it. */
 export interface ConnectEvents {
-  /** The process exists, or the address is known to which requests go. */
-  spawned?(pid: number): void;
+  /** The process exists, or the address is known to which requests go; and how to weigh it from now on. */
+  spawned?(pid: number, weigh: (weight: Weight) => void): void;
   /** The skill says that one of its lists is another now. */
   listChanged?(): void;
   /** A resource that it was asked to watch is another now. */
@@ -82,7 +80,7 @@ export async function connect(
     void opening.then((tooLate) => tooLate.kill(late())).catch(() => undefined);
     throw error;
   });
-  events.spawned?.(link.pid);
+  events.spawned?.(link.pid, link.weigh);
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
   try {
@@ -104,7 +102,6 @@ export async function connect(
     return {
       pid: link.pid,
       session,
-      weigh: link.weigh,
       ended: link.ended,
       end: link.end,
       kill: link.kill,
