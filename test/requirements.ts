@@ -414,6 +414,15 @@ export const REQUIREMENTS = {
     'The tables skill loads values exactly: big integers, leading zeros, decimals and times keep their digits.',
   'skills.tables-bounded':
     'No file and no query brings the tables skill down, hangs it or floods the answer.',
+  'skills.web-hosts':
+    'The web skill fetches from granted hosts alone, also over redirects, and says which they are.',
+  'skills.web-robots': 'The web skill fetches nothing that a site’s robots.txt forbids, or does not say.',
+  'skills.web-markdown':
+    'The web skill answers articles, pages, texts and PDFs as Markdown, in parts where they are long.',
+  'skills.web-hostile':
+    'No page, however large, slow, deep, packed, endless or mislabelled, holds up the web skill or brings it down.',
+  'skills.web-untrusted':
+    'What a page says is marked as its words: it cannot end the mark, or say what nobody sees.',
   'skills.memory-durable': 'A note that was acknowledged is there, whole, after the memory skill is killed.',
   'skills.memory-once':
     'An add retried with the same requestId makes one note, also across processes and crashes.',

@@ -45,9 +45,9 @@ describe('our own skills', () => {
   });
   afterAll(() => rm(home, { recursive: true, force: true }));
 
-  it('are the four the readme speaks of, and each says what it is', async () => {
+  it('are the five the readme speaks of, and each says what it is', async () => {
     const names = (await readdir(SKILLS)).toSorted();
-    expect(names).toEqual(['files', 'memory', 'review', 'tables']);
+    expect(names).toEqual(['files', 'memory', 'review', 'tables', 'web']);
     for (const name of names) {
       const manifest = parseManifest(await readFile(join(SKILLS, name, 'skill.json')));
       expect(manifest).toMatchObject({ name: `dev.berth/${name}`, license: 'Apache-2.0' });
@@ -56,7 +56,7 @@ describe('our own skills', () => {
   });
 
   it('import nothing of Berth', async () => {
-    for (const name of ['files', 'memory', 'tables']) {
+    for (const name of ['files', 'memory', 'tables', 'web']) {
       const server = join(SKILLS, name, 'server');
       for (const file of await readdir(server, { recursive: true })) {
         if (!file.endsWith('.ts')) continue;
@@ -66,7 +66,7 @@ describe('our own skills', () => {
     }
   });
 
-  it.each(['files', 'memory', 'tables', 'review'])(
+  it.each(['files', 'memory', 'tables', 'web', 'review'])(
     '%s packs, and its manifest and its server say the same of each tool',
     { timeout: 60_000, ...verifies('skills.declared') },
     async (name) => {
@@ -83,8 +83,10 @@ describe('our own skills', () => {
       }
       // Lists of resources would vary with a user's files, and then differ from what was approved.
       if (manifest.runtime.kind === 'node') expect(surface.resources).toEqual([]);
+      const { network } = normalise(manifest.permissions);
+      // Whoever installs the one that asks for any names the hosts.
+      expect(network.map(({ host }) => host)).toEqual(name === 'web' ? ['${config.hosts}'] : []);
       expect(normalise(manifest.permissions)).toMatchObject({
-        network: [],
         secrets: [],
         subprocess: [],
         background: false,

@@ -48,12 +48,16 @@ export interface SkillProcess {
 /**
  * Starts a built skill with its package as working directory, and connects with the protocol era its manifest names.
  * `memoryMb` puts it under the same limit on its data segment as the sandbox does; `through` is a command to run it
- * with, such as one that mounts a folder read-only.
+ * with, such as one that mounts a folder read-only, and `env` its whole environment.
  */
 export async function startSkill(
   skill: BuiltSkill,
   args: readonly string[],
-  limits: { readonly memoryMb?: number; readonly through?: readonly string[] } = {},
+  limits: {
+    readonly memoryMb?: number;
+    readonly through?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<SkillProcess> {
   const limit =
     limits.memoryMb === undefined
@@ -70,7 +74,7 @@ export async function startSkill(
     command,
     args: rest,
     cwd: skill.folder,
-    env: {},
+    env: { ...limits.env },
     stderr: 'pipe',
   });
   let stderr = '';
