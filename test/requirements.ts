@@ -144,6 +144,8 @@ export const REQUIREMENTS = {
   'runner.memory': 'Running skills keep within their memory: the idle one used least recently leaves first.',
   'runner.growth': 'Whoever grows beyond the memory leaves first, and never another for it.',
   'runner.one-start': 'The first call after a start of the hub pays for one start of its skill, or for none.',
+  'runner.turns':
+    'Starts take turns, so that many at once are all ready in their time; one that hangs holds up no other.',
   'runner.ahead':
     'Skills that were used before a restart are started ahead where that is wanted, behind everything else.',
 

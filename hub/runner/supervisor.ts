@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { canonicalJson } from '../../protocol/canonical.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { AskableCapabilities } from '../questions.ts';
@@ -15,6 +16,10 @@ import {
   type WantedSkill,
 } from './runner.ts';
 import { MODERN } from './session.ts';
+import { startGate } from './start-gate.ts';
+
+/** One computes while another waits for its files. */
+const STARTS_PER_PROCESSOR = 2;
 
 /** What the runner needs. `events` and `log` are told everything; neither is ever waited for. */
 export type RunnerParts = Omit<ChildParts, 'limits'> & {
@@ -32,6 +37,7 @@ export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }
   const { clock } = parts;
   const backoff = createBackoff({ clock, firstMs: limits.firstBackoffMs, maxMs: limits.maxBackoffMs });
   const pool = createPool({ clock, limits, measure, log: parts.log });
+  const gate = startGate({ clock, places: STARTS_PER_PROCESSOR * availableParallelism() });
   /** Every child of which a process may still exist. */
   const children = new Set<Child>();
   /** The one child that takes new calls of a key. */
@@ -61,18 +67,21 @@ export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }
     // Another version, or other grants, may be what mends it.
     const row = canonicalJson([key, skill.version, skill.epoch]);
     refuseWhileFailing(skill, row);
+    const room = makeRoom();
+    let leave = (): void => undefined;
     const child = startChild(parts, {
       skill,
       user,
       offered,
       serial,
-      room: makeRoom(),
+      room: room.then(async () => (leave = await gate.enter())),
       failed: () => backoff.failed(row),
       worked: () => backoff.worked(row),
       ready: () => pool.ready(),
       idled: () => pool.idled(child),
       ahead,
     });
+    void child.started.then(() => leave());
     children.add(child);
     pool.entered(child);
     current.set(key, child);
