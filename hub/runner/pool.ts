@@ -8,6 +8,8 @@ import { type Resident, surplus } from './surplus.ts';
 /** Between two looks at what skills take, and for each millisecond that the last one took. */
 const LOOK_EVERY_MS = 10_000;
 const PAUSE_PER_MS = 50;
+/** The same while all of them rest: a machine that has nothing to do shall sleep. */
+const LOOK_AT_REST_MS = 60_000;
 /** The same where something has happened that is to be looked at soon: many skills may start at once. */
 const SOON_MS = 100;
 const SHORT_PAUSE_PER_MS = 10;
@@ -88,7 +90,8 @@ export function createPool({ clock, limits, measure, log }: PoolParts): Pool {
         const took = performance.now() - startedAt;
         looking = false;
         restedAt = now + Math.max(SOON_MS, SHORT_PAUSE_PER_MS * took);
-        if (hasLocal()) lookIn(lookAgain ? restedAt - now : Math.max(LOOK_EVERY_MS, PAUSE_PER_MS * took));
+        const usual = staying().every(resting) ? LOOK_AT_REST_MS : LOOK_EVERY_MS;
+        if (hasLocal()) lookIn(lookAgain ? restedAt - now : Math.max(usual, PAUSE_PER_MS * took));
         lookAgain = false;
       });
   }

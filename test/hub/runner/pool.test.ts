@@ -169,6 +169,16 @@ describe('the memory of all skills', () => {
     expect(looks()).toBe(before);
     await pass(10_000);
   });
+
+  it('is measured less often while all of them rest', verifies('runner.memory'), async () => {
+    const { use, looks, pass, clock } = pooled({ warmBytes: 100 * MB });
+    await use('ada');
+    await pass(2 * IDLE_MS);
+    const before = looks();
+    clock.advance(50_000);
+    expect(looks()).toBe(before);
+    await pass(10_000);
+  });
 });
 
 describe('a first call', () => {
