@@ -178,9 +178,11 @@ export const adminApi = {
           /** Whether its folders are all read-only. */
           readOnly: z.boolean(),
           calls: z.number(),
+          memoryBytes: z.number(),
           state: z.string(),
         }),
       ),
+      memory: z.object({ bytes: z.number(), limitBytes: z.number(), warmBytes: z.number() }),
       waiting: z.array(
         z.object({ id: z.string(), skill: z.string(), version: z.string(), sentence: z.string() }),
       ),

@@ -59,6 +59,7 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
         quarantined: count((skill) => skill.quarantine !== undefined),
       },
       running: [...parts.runner.running()],
+      memory: parts.runner.memory(),
       waiting: waiting.map(({ id, kind, offered, current }) => ({
         id,
         skill: offered.name,

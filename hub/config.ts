@@ -44,12 +44,36 @@ export const hubConfigSchema = z.strictObject({
   logLevel: z.enum(LOG_LEVELS).default('info').describe('How much goes to the log on standard error.'),
   runner: z
     .strictObject({
-      maxChildren: z.int().min(1).max(10_000).default(32).describe('Skill processes at once.'),
+      maxChildren: z.int().min(1).max(10_000).default(256).describe('Skill processes at once.'),
+      memoryMb: z
+        .int()
+        .min(256)
+        .max(16_777_216)
+        .optional()
+        .describe(
+          'Megabytes that all running skills may take together; beyond that idle ones are stopped to start others. Half of the memory of this machine or container unless set.',
+        ),
+      warmMb: z
+        .int()
+        .min(0)
+        .max(16_777_216)
+        .default(1024)
+        .describe(
+          'Megabytes that skills may take which were idle for longer than idleStopMs and stay ready, those used last before others; 0 stops each.',
+        ),
+      startAhead: z
+        .int()
+        .min(0)
+        .max(1_000)
+        .default(0)
+        .describe(
+          'How many of the skills used last are started after the hub, before anybody calls them, as far as warmMb has room.',
+        ),
       idleStopMs: z
         .int()
         .min(1_000)
         .default(300_000)
-        .describe('Milliseconds after which an idle skill is stopped.'),
+        .describe('Milliseconds after which an idle skill is stopped for which warmMb has no room.'),
     })
     .prefault({}),
   tasks: z

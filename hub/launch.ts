@@ -13,12 +13,14 @@ import { answerFromPackage, packageSurface } from '../protocol/prompt-skill.ts';
 import { onlyReads, type Surface } from '../protocol/surface.ts';
 import type { AuditLog } from './audit/audit-log.ts';
 import { grantedPrograms, programsOf } from './bindings.ts';
+import { isServing } from './catalog.ts';
 import { withRemedy } from './folders.ts';
-import type { InstalledSkill } from './installed.ts';
+import type { InstalledSkill, InstalledSkills } from './installed.ts';
 import type { GatewayRequest } from './mcp/gateway.ts';
 import { checkFiles } from './packages.ts';
 import type { HubPaths } from './paths.ts';
 import { everythingOf } from './questions.ts';
+import type { RecentUse } from './recent.ts';
 import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
@@ -41,7 +43,7 @@ interface LaunchParts {
 
 /**
  * Sends requests to skills: to a sandboxed process, to a remote server, or to the package itself where there is nothing to run. `release`
- * ends a subscription that was begun by such a request.
+ * ends a subscription that was begun by such a request; `startAhead` starts what may soon be called.
  */
 export function launcher(parts: LaunchParts) {
   /** An installed skill is replaced and never altered: what was made of one holds as long as it lives. */
@@ -60,7 +62,16 @@ export function launcher(parts: LaunchParts) {
       signal: new AbortController().signal,
       readOnly: skill.manifest.stateless === true,
     });
-  return { perform, release };
+  /** Those of these uses whose skill still serves and has a process of this machine to start. */
+  const startAhead = (installed: InstalledSkills, uses: readonly RecentUse[]) =>
+    parts.runner.startAhead(
+      uses.flatMap(({ skill: name, user, usedAt }) => {
+        const skill = installed.get(name);
+        const starts = skill !== undefined && isServing(skill) && runsHere(skill.manifest);
+        return starts ? [{ skill: runnableOf(skill), user, usedAt }] : [];
+      }),
+    );
+  return { perform, release, startAhead };
 
   async function perform(
     skill: InstalledSkill,
@@ -218,6 +229,10 @@ async function refuseUnlessPythonFits(
   const found = await driver.hostFiles({ packageDir, runtime, programs: [] });
   const { version = '' } = found.find(({ role }) => role === 'runtime') ?? {};
   refuseOtherPython(files, { version, arch: process.arch });
+}
+
+function runsHere({ runtime }: Manifest): boolean {
+  return runtime.kind !== 'remote' && runtime.kind !== 'prompt-only';
 }
 
 function nothingToRun(manifest: Manifest): AppError {

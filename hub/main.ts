@@ -27,6 +27,7 @@ import { hubPaths } from './paths.ts';
 import { openProfiles } from './profiles.ts';
 import { answersPolicy } from './policy/answers.ts';
 import { quarantine } from './quarantine.ts';
+import { recentlyUsed } from './recent.ts';
 import { recordStart, sweepLeftovers } from './recovery.ts';
 import { guardedFetch, OPEN_INTERNET, type Outside } from './remote/guarded-fetch.ts';
 import { createReach } from './remote/reach.ts';
@@ -34,6 +35,8 @@ import { secretTexts } from './remote/sign-ins.ts';
 import { createSigningIn } from './remote/signing-in.ts';
 import { registryClient } from './registry-client.ts';
 import { createSubscriptions } from './subscriptions.ts';
+import { halfOfTheMemory } from './runner/pool.ts';
+import type { RunnerLimits } from './runner/runner.ts';
 import { createRunner } from './runner/supervisor.ts';
 import { createBwrapDriver } from './sandbox/bwrap.ts';
 import { readCertificates } from './sandbox/certificates.ts';
@@ -120,7 +123,7 @@ export async function startHub(
     clock,
     identity,
     log,
-    limits: config.runner,
+    limits: runnerLimits(config.runner),
     events: {
       started(event) {
         noted(audit.append({ event: 'skill.started', ...event }));
@@ -262,6 +265,11 @@ export async function startHub(
     }
   }
   const admin = await listen(adminApp, { socketPath: paths.adminSocket });
+  if (config.runner.startAhead > 0) {
+    void recentlyUsed(db, config.runner.startAhead)
+      .then((uses) => launch.startAhead(installed, uses))
+      .catch((error: unknown) => log.error({ err: error }, 'no skill was started ahead'));
+  }
 
   return {
     url: open.url,
@@ -295,6 +303,18 @@ function doorOf(url: string): { host: string; port: number } {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: Number(port) || (protocol === 'https:' ? 443 : 80),
   };
+}
+
+const MB = 1024 * 1024;
+
+function runnerLimits({
+  maxChildren,
+  idleStopMs,
+  memoryMb,
+  warmMb,
+}: HubConfig['runner']): Partial<RunnerLimits> {
+  const memoryBytes = memoryMb === undefined ? halfOfTheMemory() : memoryMb * MB;
+  return { maxChildren, idleStopMs, memoryBytes, warmBytes: warmMb * MB };
 }
 
 /** Whether work is done before its time is up, or somebody wants it over. */

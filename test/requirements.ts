@@ -191,6 +191,16 @@ export const REQUIREMENTS = {
   'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
 
+  'runner.warm':
+    'Skills that were used last stay ready within their memory; of the others each is ended once idle.',
+  'runner.memory': 'Running skills keep within their memory: the idle one used least recently leaves first.',
+  'runner.growth': 'Whoever grows beyond the memory leaves first, and never another for it.',
+  'runner.one-start': 'The first call after a start of the hub pays for one start of its skill, or for none.',
+  'runner.turns':
+    'Starts take turns, so that many at once are all ready in their time; one that hangs holds up no other.',
+  'runner.ahead':
+    'Skills that were used before a restart are started ahead where that is wanted, behind everything else.',
+
   // remote skills
   'remote.both-eras':
     'A remote server is used in the revision that its manifest names: calls, progress, cancellation, questions, changes.',
@@ -474,6 +484,15 @@ export const REQUIREMENTS = {
     'The tables skill loads values exactly: big integers, leading zeros, decimals and times keep their digits.',
   'skills.tables-bounded':
     'No file and no query brings the tables skill down, hangs it or floods the answer.',
+  'skills.web-hosts':
+    'The web skill fetches from granted hosts alone, also over redirects, and says which they are.',
+  'skills.web-robots': 'The web skill fetches nothing that a site’s robots.txt forbids, or does not say.',
+  'skills.web-markdown':
+    'The web skill answers articles, pages, texts and PDFs as Markdown, in parts where they are long.',
+  'skills.web-hostile':
+    'No page, however large, slow, deep, packed, endless or mislabelled, holds up the web skill or brings it down.',
+  'skills.web-untrusted':
+    'What a page says is marked as its words: it cannot end the mark, or say what nobody sees.',
   'skills.memory-durable': 'A note that was acknowledged is there, whole, after the memory skill is killed.',
   'skills.memory-once':
     'An add retried with the same requestId makes one note, also across processes and crashes.',

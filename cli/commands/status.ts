@@ -16,12 +16,13 @@ export const status = command({
     const sandbox = data.sandbox.usable
       ? paint.good(`${data.sandbox.driver} holds skills to their grants`)
       : paint.bad(`not usable: ${data.sandbox.problem?.detail ?? ''}`);
-    const running = data.running.map(({ skill, version, user, pid, calls, state }) => [
+    const running = data.running.map(({ skill, version, user, pid, calls, memoryBytes, state }) => [
       skill,
       version,
       user,
       pid === 0 ? '-' : String(pid),
       String(calls),
+      memoryBytes === 0 ? '-' : String(inMb(memoryBytes)),
       // A process has a number; what has none runs on somebody else's machine.
       pid === 0 ? `${state}, runs elsewhere, cannot be verified` : state,
     ]);
@@ -33,11 +34,12 @@ export const status = command({
         `registry  ${data.registry}`,
         `sandbox   ${sandbox}`,
         `skills    ${data.skills.ready} ready, ${data.skills.blocked} blocked, ${data.skills.quarantined} quarantined`,
+        `memory    ${inMb(data.memory.bytes)} of ${inMb(data.memory.limitBytes)} MB for skills; idle ones stay ready within ${inMb(data.memory.warmBytes)} MB`,
         `clients   ${data.clients}`,
         `audit     ${count(data.audit.records, 'record')}`,
         ...(running.length === 0
           ? []
-          : ['', columns(context, ['SKILL', 'VERSION', 'USER', 'PID', 'CALLS', 'STATE'], running)]),
+          : ['', columns(context, ['SKILL', 'VERSION', 'USER', 'PID', 'CALLS', 'MB', 'STATE'], running)]),
         ...(data.waiting.length === 0
           ? []
           : ['', ...data.waiting.map(({ id, sentence }) => `${id}  ${sentence}`)]),
@@ -46,3 +48,7 @@ export const status = command({
     };
   },
 });
+
+function inMb(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}

@@ -34,6 +34,12 @@ export interface Child {
   /** In flight now; and when the last one ended. */
   calls(): number;
   lastUsed(): number;
+  /** Whether it is a process of this machine; until it is known, it is taken for one. */
+  isLocal(): boolean;
+  /** Whether nobody waits to hear from it. */
+  mayRest(): boolean;
+  /** Settles once it is ready, or has failed to be. Never rejects. */
+  readonly started: Promise<void>;
   /** Waits until the child is ready, then carries one request through it. */
   request(request: SkillRequest): Promise<Record<string, unknown>>;
   /** Gives it no new calls; ends it when the last one is done, or after the drain period. */
@@ -59,6 +65,11 @@ export interface ChildOrder {
   failed: () => void;
   /** Told of every call that did not fail. */
   worked: () => void;
+  /** Told when it has become ready, and whenever nobody has called it for the idle time. */
+  ready: () => void;
+  idled: () => void;
+  /** Set when nobody waits for it: when it was last used, before this hub was started. */
+  ahead?: { usedAt: number } | undefined;
 }
 
 /** Failures by which a skill shows that something is wrong with it. */
@@ -74,7 +85,7 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, readOnly, offered, serial, room, failed, worked }: ChildOrder,
+  { skill, user, readOnly, offered, serial, room, failed, worked, ready: told, idled, ahead }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -84,7 +95,7 @@ export function startChild(
   let spawned = false;
   let state: 'starting' | 'ready' | 'stopping' = 'starting';
   let calls = 0;
-  let lastUsed = startedAt;
+  let lastUsed = ahead?.usedAt ?? startedAt;
   /** Once it is ready. */
   let open: Connection | undefined;
   /** Why it is to end, once the hub has decided so. */
@@ -113,10 +124,12 @@ export function startChild(
       parts,
       { plan, protocol: skill.protocol, offered, check: compare, signal: aborting.signal },
       {
-        spawned(id, enter) {
+        spawned(id, link) {
           spawned = true;
           pid = id;
-          network.made(enter);
+          network.made(link.enter);
+          ({ weigh } = link);
+          if (ahead !== undefined && calls === 0) weigh('background');
         },
         listChanged: recheck,
         resourceUpdated: (uri) => events.resourceUpdated({ skill: skill.name, user, uri }),
@@ -125,9 +138,10 @@ export function startChild(
     );
     events.started(ofThis());
     if (state === 'starting') state = 'ready';
-    weigh = connection.weigh;
+    if (ahead !== undefined) weigh('answering');
     whenIdle();
     open = connection;
+    told();
     return connection;
   }
 
@@ -197,6 +211,8 @@ export function startChild(
     const { method, params, signal, onProgress, client } = order;
     calls += 1;
     stopTimer();
+    // Somebody waits for it now.
+    if (ahead !== undefined && calls === 1 && state === 'starting') weigh('answering');
     const leave = network.called();
     try {
       const { session } = open ?? (await unlessAborted(ready, signal, skill.name));
@@ -238,8 +254,7 @@ export function startChild(
     if (calls > 0) return;
     stopTimer();
     if (ordered !== undefined) void end(ordered);
-    else if (state === 'ready' && watched.size === 0)
-      stopTimer = clock.after(limits.idleStopMs, () => retire('it was idle'));
+    else if (state === 'ready' && watched.size === 0) stopTimer = clock.after(limits.idleStopMs, idled);
   }
 
   function retire(reason: string): void {
@@ -275,6 +290,12 @@ export function startChild(
     state: () => state,
     calls: () => calls,
     lastUsed: () => lastUsed,
+    isLocal: () => !spawned || pid !== 0,
+    mayRest: () => watched.size === 0,
+    started: ready.then(
+      () => undefined,
+      () => undefined,
+    ),
     request,
     retire,
     kill,

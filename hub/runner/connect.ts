@@ -24,8 +24,6 @@ export interface Connection {
   /** On the host; 0 where the server runs elsewhere. */
   readonly pid: number;
   readonly session: Session;
-  /** What it counts where processors are short. */
-  weigh(weight: Weight): void;
   /** A call begins; until the answer is called, its network is open. */
   enter(): () => void;
   /** Why it ended, once no process of it is left. Never rejects. */
@@ -38,8 +36,8 @@ export interface Connection {
 
 /** What a connection tells whoever holds it. */
 export interface ConnectEvents {
-  /** The process exists, or the address is known to which requests go; `enter` is the connection's. */
-  spawned?(pid: number, enter: Connection['enter']): void;
+  /** The process exists, or the address is known to which requests go; `link` is the connection's. */
+  spawned?(pid: number, link: Pick<Transport, 'weigh' | 'enter'>): void;
   /** The skill says that one of its lists is another now. */
   listChanged?(): void;
   /** A resource that it was asked to watch is another now. */
@@ -84,7 +82,7 @@ export async function connect(
     void opening.then((tooLate) => tooLate.kill(late())).catch(() => undefined);
     throw error;
   });
-  events.spawned?.(link.pid, link.enter);
+  events.spawned?.(link.pid, link);
   const abort = (): void => void link.kill(signal?.reason as AppError);
   signal?.addEventListener('abort', abort, { once: true });
   try {
@@ -106,7 +104,6 @@ export async function connect(
     return {
       pid: link.pid,
       session,
-      weigh: link.weigh,
       enter: link.enter,
       ended: link.ended,
       end: link.end,

@@ -54,7 +54,17 @@ export interface RunningSkill {
   readOnly: boolean;
   /** In flight now. */
   calls: number;
+  /** Of memory, with everything below it, as measured last; 0 before that, and for a server that runs elsewhere. */
+  memoryBytes: number;
   state: 'starting' | 'ready' | 'stopping';
+}
+
+/** A skill that somebody may soon call. */
+export interface WantedSkill {
+  skill: RunnableSkill;
+  user: string;
+  /** When it was used last, in milliseconds since 1970. */
+  usedAt: number;
 }
 
 /** Owns every child process of the hub. */
@@ -68,6 +78,14 @@ export interface Runner {
    */
   request(skill: RunnableSkill, user: string, request: SkillRequest): Promise<Record<string, unknown>>;
   running(): readonly RunningSkill[];
+  /** Bytes that they all take, as measured last, and the two bounds. */
+  memory(): { bytes: number; limitBytes: number; warmBytes: number };
+  /**
+   * Starts these ahead of their next call, one after the other in this order, as long as they would stay ready: with the
+   * least weight, and none while a call is in flight. Resolves when it is done or the runner closed; what does not
+   * start is left for the call that needs it. Those whose process serves one client alone are not started.
+   */
+  startAhead(wanted: readonly WantedSkill[]): Promise<void>;
   /** Ends all children of a skill; calls in flight fail with `skill-crashed` naming the reason. */
   stop(skill: string, reason: string): Promise<void>;
   /** Ends all children and starts no more. */
@@ -90,11 +108,15 @@ export interface RunnerEvents {
 
 /** Bounds of the runner, all of them deliberate: a skill can't take more than this, whatever it does. */
 export interface RunnerLimits {
-  /** Child processes at once, over all skills and users. */
+  /** Child processes at once, over all skills and users: a bound on descriptors, where memory is what there is. */
   maxChildren: number;
+  /** Memory of all of them. What starts beyond it ends idle ones first; see `surplus.ts` for which. */
+  memoryBytes: number;
+  /** Memory of those that were idle for longer than `idleStopMs` and stay ready; 0 ends each. */
+  warmBytes: number;
   /** Calls in flight at one child. */
   maxConcurrentPerChild: number;
-  /** A child without a call for so long is ended. */
+  /** A child without a call for so long is ended, unless it may stay ready. */
   idleStopMs: number;
   /** From the start of the process until its surface is known. */
   startTimeoutMs: number;
@@ -113,7 +135,9 @@ export interface RunnerLimits {
 }
 
 export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
-  maxChildren: 64,
+  maxChildren: 256,
+  memoryBytes: 4 * 1024 * 1024 * 1024,
+  warmBytes: 0,
   maxConcurrentPerChild: 64,
   idleStopMs: 300_000,
   startTimeoutMs: 20_000,

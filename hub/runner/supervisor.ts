@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { canonicalJson } from '../../protocol/canonical.ts';
 import { AppError } from '../../protocol/errors.ts';
 import type { AskableCapabilities } from '../questions.ts';
 import { createBackoff } from './backoff.ts';
 import { type Child, type ChildParts, startChild, stopped } from './child.ts';
+import { memoryOfTrees } from './memory.ts';
+import { createPool, type PoolParts } from './pool.ts';
 import {
   DEFAULT_RUNNER_LIMITS,
   type RunnableSkill,
@@ -10,21 +13,31 @@ import {
   type RunnerLimits,
   type RunningSkill,
   type SkillRequest,
+  type WantedSkill,
 } from './runner.ts';
 import { MODERN } from './session.ts';
+import { startGate } from './start-gate.ts';
+
+/** One computes while another waits for its files. */
+const STARTS_PER_PROCESSOR = 2;
 
 /** What the runner needs. `events` and `log` are told everything; neither is ever waited for. */
-export type RunnerParts = Omit<ChildParts, 'limits'> & { limits?: Partial<RunnerLimits> };
+export type RunnerParts = Omit<ChildParts, 'limits'> & {
+  limits?: Partial<RunnerLimits>;
+  measure?: PoolParts['measure'];
+};
 
 /**
  * The one owner of every skill process: starts each once, however many calls wait for it; ends it when
  * idle, outdated or in the way of another; and leaves a skill alone that keeps crashing.
  */
-export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
+export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }: RunnerParts): Runner {
   const limits = { ...DEFAULT_RUNNER_LIMITS, ...given };
   const parts: ChildParts = { ...rest, limits };
   const { clock } = parts;
   const backoff = createBackoff({ clock, firstMs: limits.firstBackoffMs, maxMs: limits.maxBackoffMs });
+  const pool = createPool({ clock, limits, measure, log: parts.log });
+  const gate = startGate({ clock, places: STARTS_PER_PROCESSOR * availableParallelism() });
   /** Every child of which a process may still exist. */
   const children = new Set<Child>();
   /** The one child that takes new calls of a key. */
@@ -32,11 +45,15 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
   /** Ending children whose place has been given away. */
   const replaced = new Set<Child>();
   let closed = false;
+  let inFlight = 0;
+  /** Told when nothing is in flight any more. */
+  const waitingForQuiet = new Set<() => void>();
 
   function childFor(
     skill: RunnableSkill,
     user: string,
     { client, caller, readOnly = false }: Pick<SkillRequest, 'client' | 'caller' | 'readOnly'>,
+    ahead?: { usedAt: number },
   ): Child {
     const { offered, serial } = conversationOf(skill, client?.capabilities ?? {});
     const key = keyOf(skill, { user, readOnly, offered, caller: serial ? caller : undefined });
@@ -50,17 +67,24 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
     // Another version, or other grants, may be what mends it.
     const row = canonicalJson([key, skill.version, skill.epoch]);
     refuseWhileFailing(skill, row);
+    const room = makeRoom();
+    let leave = (): void => undefined;
     const child = startChild(parts, {
       skill,
       user,
       readOnly,
       offered,
       serial,
-      room: makeRoom(),
+      room: room.then(async () => (leave = await gate.enter())),
       failed: () => backoff.failed(row),
       worked: () => backoff.worked(row),
+      ready: () => pool.ready(),
+      idled: () => pool.idled(child),
+      ahead,
     });
+    void child.started.then(() => leave());
     children.add(child);
+    pool.entered(child);
     current.set(key, child);
     void child.gone.then(() => {
       children.delete(child);
@@ -80,21 +104,36 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
     });
   }
 
-  /** A place for one more child, in the end by ending the idle one that was used least recently. */
+  /** A place for one more child, in the end by ending idle ones. */
   function makeRoom(): Promise<unknown> {
-    if (children.size - replaced.size < limits.maxChildren) return Promise.resolve();
-    const free = [...children].filter((child) => !replaced.has(child) && child.calls() === 0);
-    const ending = free.find((child) => child.state() === 'stopping');
-    const victim = ending ?? free.toSorted((a, b) => a.lastUsed() - b.lastUsed())[0];
-    if (victim === undefined) {
+    const { leave, fits } = pool.forNewcomer();
+    if (!fits) {
       throw new AppError('skill-busy', {
-        detail: `All ${limits.maxChildren} places for running skills are taken by calls in flight.`,
+        detail: `Skills with calls in flight take all ${Math.floor(limits.memoryBytes / 2 ** 20)} MB that skills may have.`,
         hint: 'Try again in a moment.',
       });
     }
-    replaced.add(victim);
-    victim.retire('its place was needed');
-    return victim.gone;
+    const victims = new Set(leave);
+    if (children.size - replaced.size - victims.size >= limits.maxChildren) victims.add(leastNeeded(victims));
+    for (const victim of victims) {
+      replaced.add(victim);
+      victim.retire('its place was needed');
+    }
+    return Promise.all([...victims].map((victim) => victim.gone));
+  }
+
+  /** The idle child that was used least recently, or one that ends already. */
+  function leastNeeded(victims: ReadonlySet<Child>): Child {
+    const free = [...children].filter(
+      (child) => !replaced.has(child) && !victims.has(child) && child.calls() === 0,
+    );
+    const ending = free.find((child) => child.state() === 'stopping');
+    const victim = ending ?? free.toSorted((a, b) => a.lastUsed() - b.lastUsed())[0];
+    if (victim !== undefined) return victim;
+    throw new AppError('skill-busy', {
+      detail: `All ${limits.maxChildren} places for running skills are taken by calls in flight.`,
+      hint: 'Try again in a moment.',
+    });
   }
 
   async function request(
@@ -111,18 +150,53 @@ export function createRunner({ limits: given, ...rest }: RunnerParts): Runner {
         hint: 'Try again in a moment.',
       });
     }
-    return child.request(order);
+    inFlight += 1;
+    try {
+      return await child.request(order);
+    } finally {
+      inFlight -= 1;
+      if (inFlight === 0) for (const wake of waitingForQuiet) wake();
+    }
+  }
+
+  /** Nothing is in flight, for the moment. */
+  async function quiet(): Promise<void> {
+    while (inFlight > 0 && !closed) {
+      await new Promise<void>((resolve) => waitingForQuiet.add(resolve));
+      waitingForQuiet.clear();
+    }
+  }
+
+  async function startAhead(wanted: readonly WantedSkill[]): Promise<void> {
+    for (const { skill, user, usedAt } of wanted) {
+      await quiet();
+      if (closed || !pool.hasWarmRoom()) return;
+      // Which client will call it, and so what it may be told that it can ask, is not known.
+      if (skill.protocol !== MODERN && Object.keys(skill.mayAsk).length > 0) continue;
+      try {
+        await childFor(skill, user, {}, { usedAt }).started;
+      } catch (error) {
+        parts.log.debug({ err: error, skill: skill.name }, 'a skill was not started ahead');
+      }
+    }
   }
 
   return {
     request,
-    running: () => [...children].map(asRunning),
+    running: () => [...children].map((child) => asRunning(child, pool.bytesOf(child))),
+    memory: () => ({
+      bytes: pool.bytes(),
+      limitBytes: limits.memoryBytes,
+      warmBytes: limits.warmBytes,
+    }),
+    startAhead,
     async stop(skill, reason) {
       const own = [...children].filter((child) => child.skill.name === skill);
       await Promise.all(own.map((child) => child.kill(stopped(child.skill, reason))));
     },
     async close() {
       closed = true;
+      for (const wake of waitingForQuiet) wake();
       await Promise.all([...children].map((child) => endForGood(child, 'the hub is stopping')));
     },
   };
@@ -162,7 +236,7 @@ function conversationOf(
   return { offered: capabilities, serial: Object.keys(capabilities).length > 0 };
 }
 
-function asRunning(child: Child): RunningSkill {
+function asRunning(child: Child, memoryBytes: number): RunningSkill {
   return {
     skill: child.skill.name,
     version: child.skill.version,
@@ -171,6 +245,7 @@ function asRunning(child: Child): RunningSkill {
     startedAt: new Date(child.startedAt).toISOString(),
     readOnly: child.readOnly,
     calls: child.calls(),
+    memoryBytes,
     state: child.state(),
   };
 }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { get } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
-import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
+import type { SandboxDriver, SandboxPlan } from '../../hub/sandbox/sandbox.ts';
 import type { EchoPackage } from './echo-package.ts';
 import { openWire } from './wire.ts';
 
@@ -121,30 +121,34 @@ export async function sseClient(url: string): Promise<BenchClient> {
  * Settles with the answer to `initialize`.
  */
 export async function directClient(echo: EchoPackage): Promise<BenchClient> {
+  return (await directChild(echo)).client;
+}
+
+/** The same, with its process. */
+export async function directChild(echo: EchoPackage): Promise<{ client: BenchClient; pid: number }> {
   const child = spawn(process.execPath, [echo.entry], {
     cwd: echo.folder,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  return pipeClient(child.stdin, child.stdout, () => child.kill('SIGKILL'));
+  const client = await pipeClient(child.stdin, child.stdout, () => child.kill('SIGKILL'));
+  return { client, pid: child.pid ?? 0 };
 }
 
-/** The same in the sandbox, with nothing granted. */
-export async function sandboxedClient(driver: SandboxDriver, echo: EchoPackage): Promise<BenchClient> {
-  const child = await driver.start({
-    label: 'bench',
-    packageDir: echo.folder,
-    runtime: { kind: 'node', entry: echo.entry, args: [] },
-    mounts: [],
-    scratch: [],
-    env: {},
-    programs: [],
-    network: [],
-    limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 64 },
-  });
-  return pipeClient(child.stdin, child.stdout, () => child.kill());
+/** The same in the sandbox, with its outermost process. */
+export async function sandboxedChild(
+  driver: SandboxDriver,
+  plan: SandboxPlan,
+): Promise<{ client: BenchClient; pid: number }> {
+  const child = await driver.start(plan);
+  return { client: await pipeClient(child.stdin, child.stdout, () => child.kill()), pid: child.pid };
 }
 
-async function pipeClient(input: Writable, output: Readable, close: () => unknown): Promise<BenchClient> {
+/** A client of a server at the ends of two pipes. */
+export async function pipeClient(
+  input: Writable,
+  output: Readable,
+  close: () => unknown,
+): Promise<BenchClient> {
   const waiting = new Map<number, (text: string) => void>();
   let unfinished = '';
   output.on('data', (chunk: Buffer) => {

@@ -26,7 +26,7 @@ export async function withPeers<T>(
   const folder = await mkdtemp(join(tmpdir(), 'berth-peers-'));
   const started: ChildProcess[] = [];
   try {
-    await install(folder);
+    await installLocked('peers', folder);
     const start = startIn(folder, echo, started);
     return await work([
       ...(await mcpHub(start, folder, echo)),
@@ -40,9 +40,9 @@ export async function withPeers<T>(
 }
 
 /** Exactly what the lock file names, and no program of theirs is run by the installation. */
-async function install(folder: string): Promise<void> {
+export async function installLocked(locked: 'peers' | 'sandbox-peer', folder: string): Promise<void> {
   for (const file of ['package.json', 'package-lock.json'])
-    await cp(join(import.meta.dirname, 'peers', file), join(folder, file));
+    await cp(join(import.meta.dirname, locked, file), join(folder, file));
   execFileSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], {
     cwd: folder,
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -23,6 +23,16 @@ export function childrenOf(pid: number): number[] {
   return descendants(pid, processes()).map((one) => one.pid);
 }
 
+/** A process and all below it that live now. */
+export function treeOf(pid: number): number[] {
+  return [pid, ...childrenOf(pid)];
+}
+
+/** The command line of a process, its parts parted by spaces. */
+export function commandOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+}
+
 /** Seconds that all processors of the machine were busy since it started. */
 export function machineBusy(): number {
   // proc(5): user, nice, system, idle, iowait, irq, softirq.

@@ -7,9 +7,9 @@ import { createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
 import { createLogger } from '../../protocol/node/logger.ts';
 import type { Bars } from './bars.ts';
 import type { BenchHub } from './bench-hub.ts';
-import type { EchoPackage } from './echo-package.ts';
+import { type EchoPackage, planOf } from './echo-package.ts';
 import { median } from './load.ts';
-import { directClient, sandboxedClient } from './mcp.ts';
+import { directClient, sandboxedChild } from './mcp.ts';
 import { percent, table } from './table.ts';
 
 const ROUNDS = 11;
@@ -29,7 +29,7 @@ export async function benchStarts(hub: BenchHub, echo: EchoPackage, bars: Bars):
   for (let round = 0; round < ROUNDS; round += 1) {
     ms.node.push(await timed(async () => void (await once(spawn(process.execPath, [nothing]), 'exit'))));
     ms.bare.push(await timed(async () => (await directClient(echo)).close));
-    ms.sandboxed.push(await timed(async () => (await sandboxedClient(driver, echo)).close));
+    ms.sandboxed.push(await timed(async () => (await sandboxedChild(driver, planOf(echo))).client.close));
   }
   const [node, bare, sandboxed] = [median(ms.node), median(ms.bare), median(ms.sandboxed)];
   table(

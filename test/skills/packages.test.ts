@@ -61,7 +61,7 @@ describe('our own skills', () => {
 
   it('are those the readme speaks of, and each says what it is', async () => {
     const names = (await readdir(SKILLS)).toSorted();
-    expect(names).toEqual(['files', 'git', 'memory', 'review', 'tables']);
+    expect(names).toEqual(['files', 'git', 'memory', 'review', 'tables', 'web']);
     for (const name of names) {
       const manifest = parseManifest(await readFile(join(SKILLS, name, 'skill.json')));
       expect(manifest).toMatchObject({ name: `dev.berth/${name}`, license: 'Apache-2.0' });
@@ -70,7 +70,7 @@ describe('our own skills', () => {
   });
 
   it('import nothing of Berth', async () => {
-    for (const name of ['files', 'git', 'memory', 'tables']) {
+    for (const name of ['files', 'git', 'memory', 'tables', 'web']) {
       const server = join(SKILLS, name, 'server');
       for (const file of await readdir(server, { recursive: true })) {
         if (!file.endsWith('.ts')) continue;
@@ -80,7 +80,7 @@ describe('our own skills', () => {
     }
   });
 
-  it.each(['files', 'git', 'memory', 'tables', 'review'])(
+  it.each(['files', 'git', 'memory', 'tables', 'web', 'review'])(
     '%s packs, and its manifest and its server say the same of each tool',
     { timeout: 60_000, ...verifies('skills.declared') },
     async (name) => {
@@ -97,8 +97,10 @@ describe('our own skills', () => {
       }
       // Lists of resources would vary with a user's files, and then differ from what was approved.
       if (manifest.runtime.kind === 'node') expect(surface.resources).toEqual([]);
+      const { network } = normalise(manifest.permissions);
+      // Whoever installs the one that asks for any names the hosts.
+      expect(network.map(({ host }) => host)).toEqual(name === 'web' ? ['${config.hosts}'] : []);
       expect(normalise(manifest.permissions)).toMatchObject({
-        network: [],
         secrets: [],
         subprocess: name === 'git' ? ['git'] : [],
         background: false,

@@ -48,7 +48,7 @@ export interface SkillProcess {
 /**
  * Starts a built skill with its package as working directory, and connects with the protocol era its manifest names.
  * `memoryMb` puts it under the same limit on its data segment as the sandbox does; `through` is a command to run it
- * with, such as one that mounts a folder read-only.
+ * with, such as one that mounts a folder read-only, and `env` its whole environment.
  */
 export async function startSkill(
   skill: BuiltSkill,

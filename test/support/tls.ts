@@ -11,10 +11,10 @@ const HOSTS = ['tools.example', 'id.example', 'other.example'];
 
 /**
  * An internet of its own on loopback: names under `.example` lead to this machine, and a fresh certificate that is
- * trusted by nobody else makes them theirs.
+ * trusted by nobody else makes them theirs. Its key lies in a folder of the test, or in the one that is given.
  */
-export async function privateInternet() {
-  const folder = await tempFolder();
+export async function privateInternet(given?: string) {
+  const folder = given ?? (await tempFolder());
   const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const names = HOSTS.map((host) => `DNS:${host}`).join(',');
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];

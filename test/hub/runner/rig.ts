@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { type Clock, systemClock } from '../../../hub/clock.ts';
 import type { RunnableSkill, Runner, RunnerLimits } from '../../../hub/runner/runner.ts';
-import { createRunner } from '../../../hub/runner/supervisor.ts';
+import { createRunner, type RunnerParts } from '../../../hub/runner/supervisor.ts';
 import { IDENTITY } from '../../support/fixture-skills.ts';
 import { logLines } from '../../support/log-lines.ts';
 import { plainDriver } from '../../support/plain-driver.ts';
@@ -17,10 +17,12 @@ export function runnerRig({
   clock = systemClock,
   limits = {},
   updated = () => undefined,
+  measure,
 }: {
   clock?: Clock;
   limits?: Partial<RunnerLimits>;
   updated?: (resource: { skill: string; user: string; uri: string }) => void;
+  measure?: RunnerParts['measure'];
 } = {}) {
   const driver = plainDriver();
   const logged = logLines();
@@ -34,6 +36,7 @@ export function runnerRig({
     driver,
     clock,
     limits,
+    ...(measure === undefined ? {} : { measure }),
     identity: IDENTITY,
     log: logged.log,
     events: {
