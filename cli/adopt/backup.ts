@@ -14,8 +14,8 @@ const recordSchema = z.strictObject({
   /** Digests of the settings before and after. */
   was: z.string().length(64),
   is: z.string().length(64),
-  /** The client whose token was made for it. */
-  client: z.string().max(80),
+  /** The client whose token was made for it; none where Berth's entry was there before. */
+  client: z.string().max(80).optional(),
 });
 export type ReplacedConfig = z.output<typeof recordSchema>;
 
@@ -27,11 +27,17 @@ export type ReplacedConfig = z.output<typeof recordSchema>;
  */
 export async function replaceConfig(
   { home, now }: { home: string; now: Date },
-  { path, read, text, client }: { path: string; read: Buffer; text: string; client: string },
+  { path, read, text, client }: { path: string; read: Buffer; text: string; client: string | undefined },
 ): Promise<ReplacedConfig> {
   const config = await realpath(path);
   const backup = await keepCopy(`${config}.before-berth-${stampOf(now)}`, read);
-  const record = { config, backup, was: digest(read), is: digest(text), client };
+  const record = {
+    config,
+    backup,
+    was: digest(read),
+    is: digest(text),
+    ...(client === undefined ? {} : { client }),
+  };
   try {
     await writeFileAtomically(recordPath(home, backup), `${JSON.stringify(record, undefined, 2)}\n`);
     await swap(config, read, text);

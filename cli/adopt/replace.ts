@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { adminApi } from '../../hub/admin-api.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { forgetClientToken } from '../client-tokens.ts';
@@ -5,6 +6,7 @@ import type { Context } from '../command.ts';
 import { keepToken, proxyWay } from '../proxy-way.ts';
 import { type ReplacedConfig, replaceConfig, replacedConfig, restoreConfig } from './backup.ts';
 import type { ServerEntry } from './configs.ts';
+import { isBerth } from './adopt.ts';
 import { rewritten } from './rewrite.ts';
 import type { Source } from './source.ts';
 
@@ -20,12 +22,18 @@ export async function replaceInConfig(
   { path, bytes, config }: NonNullable<Source['file']>,
   servers: readonly ServerEntry[],
 ): Promise<ReplacedConfig> {
-  const client = await addClient(context, config.client === 'json' ? 'adopted' : config.client);
+  const isThere = config.servers.some(
+    (entry) => isBerth(entry) && isDeepStrictEqual(entry.at.slice(0, -1), config.container),
+  );
+  const client = isThere
+    ? undefined
+    : await addClient(context, config.client === 'json' ? 'adopted' : config.client);
   try {
-    const text = rewritten(bytes.toString('utf8'), config, servers, proxyWay(context, client));
+    const way = client === undefined ? undefined : proxyWay(context, client);
+    const text = rewritten(bytes.toString('utf8'), config, servers, way);
     return await replaceConfig({ home: context.home, now: new Date() }, { path, read: bytes, text, client });
   } catch (error) {
-    await removeClient(context, client);
+    if (client !== undefined) await removeClient(context, client);
     throw error;
   }
 }
@@ -38,7 +46,7 @@ export async function undoReplacement(
   const record = await replacedConfig(context.home, backup);
   await restoreConfig(context.home, record);
   try {
-    await removeClient(context, record.client);
+    if (record.client !== undefined) await removeClient(context, record.client);
     return { record, warnings: [] };
   } catch (error) {
     // The settings are what was asked for; with the hub stopped the token stays, and is of use to nobody else.

@@ -1,5 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { applyEdits, type FormattingOptions, modify, parse as parseJsonc } from 'jsonc-parser';
+import {
+  applyEdits,
+  findNodeAtLocation,
+  getNodeValue,
+  modify,
+  parse as parseJsonc,
+  type ParseError,
+  parseTree,
+} from 'jsonc-parser';
 import { parse as parseToml } from 'smol-toml';
 import { AppError } from '../../protocol/errors.ts';
 import { clientEntry, type EntryName, type Way } from '../client-entries.ts';
@@ -11,20 +19,21 @@ const NAME = 'berth';
 /**
  * The settings of a client with Berth's one entry in place of some servers; everything else stays as it is, comments
  * and formatting too. What comes out is read again and compared: it differs in nothing but these servers.
+ * @param way undefined where Berth's entry is there already.
  * @throws AppError `config-invalid` for a file in which they stand in a form that cannot be taken out so.
  */
 export function rewritten(
   text: string,
   config: ClientConfig,
   servers: readonly { at: readonly string[] }[],
-  way: Way,
+  way: Way | undefined,
 ): string {
   const mark = text.startsWith('\ufeff') ? '\ufeff' : '';
   const content = text.slice(mark.length);
   const result =
     config.syntax === 'toml'
       ? rewrittenToml(content, servers, way)
-      : rewrittenJson(content, config, servers, entryIn(config.client, way));
+      : rewrittenJson(content, config, servers, way === undefined ? undefined : entryIn(config.client, way));
   return mark + result;
 }
 
@@ -40,25 +49,64 @@ function rewrittenJson(
   servers: readonly { at: readonly string[] }[],
   entry: unknown,
 ): string {
-  const formattingOptions = formattingOf(content);
-  const options = { allowTrailingComma: lenient, disallowComments: !lenient };
-  const target = [...container, NAME];
-  const steps = [...servers.map(({ at }) => ({ at, value: undefined })), { at: target, value: entry }];
-  const result = steps.reduce(
-    (current, { at, value }) => applyEdits(current, modify(current, [...at], value, { formattingOptions })),
-    content,
-  );
-  const expected = structuredClone(parseJsonc(content, [], options)) as unknown;
+  const isAt = ({ at }: { at: readonly string[] }): boolean => isDeepStrictEqual(at, [...container, NAME]);
+  // A server of Berth's own name makes room first; the others go last, so that the object is never empty meanwhile.
+  const made = servers.filter(isAt).reduce(takenOut, content);
+  const held = entry === undefined ? made : putIn(made, container, entry);
+  const result = servers.filter((server) => !isAt(server)).reduce(takenOut, held);
+
+  const expected = structuredClone(parsed(content, lenient));
   for (const { at } of servers) without(expected, at);
-  const holder = valueAt(expected, container) as Record<string, unknown>;
-  holder[NAME] = entry;
-  if (!isDeepStrictEqual(parseJsonc(result, [], options), expected)) throw cannotRewrite();
+  if (entry !== undefined) (valueAt(expected, container) as Record<string, unknown>)[NAME] = entry;
+  if (!isDeepStrictEqual(parsed(result, lenient), expected)) throw cannotRewrite();
   return result;
 }
 
-function rewrittenToml(content: string, servers: readonly { at: readonly string[] }[], way: Way): string {
+/** Without formatting options, which would put what stands beside it into another form. */
+function takenOut(content: string, { at }: { at: readonly string[] }): string {
+  return applyEdits(content, modify(content, [...at], undefined, {}));
+}
+
+/** Puts the entry before all others of the object, indented as they are. */
+function putIn(content: string, container: readonly string[], entry: unknown): string {
+  const tree = parseTree(content);
+  const object = tree === undefined ? undefined : findNodeAtLocation(tree, [...container]);
+  if (object === undefined || valueAt(getNodeValue(object), [NAME]) !== undefined) throw cannotRewrite();
   const eol = content.includes('\r\n') ? '\r\n' : '\n';
-  const entry = clientEntry('codex', way).text.replaceAll('\n', eol);
+  const unit = /\n([ \t]+)\S/.exec(content)?.[1] ?? '  ';
+  const outer = indentAt(content, object.offset);
+  const [first] = object.children ?? [];
+  const ownLine =
+    first === undefined ? undefined : /\n([ \t]*)$/.exec(content.slice(object.offset, first.offset))?.[1];
+  const inner = ownLine ?? outer + unit;
+  const lines = `${JSON.stringify(NAME)}: ${JSON.stringify(entry, undefined, unit)}`.split('\n');
+  const text = eol + lines.map((line) => inner + line).join(eol);
+  const end = first === undefined ? eol + outer : ',';
+  return content.slice(0, object.offset + 1) + text + end + content.slice(object.offset + 1);
+}
+
+function indentAt(content: string, offset: number): string {
+  const start = content.lastIndexOf('\n', offset - 1) + 1;
+  return /^[ \t]*/.exec(content.slice(start))?.[0] ?? '';
+}
+
+function parsed(content: string, lenient: boolean): unknown {
+  const errors: ParseError[] = [];
+  const value: unknown = parseJsonc(content, errors, {
+    allowTrailingComma: lenient,
+    disallowComments: !lenient,
+  });
+  if (errors.length > 0) throw cannotRewrite();
+  return value;
+}
+
+function rewrittenToml(
+  content: string,
+  servers: readonly { at: readonly string[] }[],
+  way: Way | undefined,
+): string {
+  const eol = content.includes('\r\n') ? '\r\n' : '\n';
+  const entry = way === undefined ? '' : clientEntry('codex', way).text.replaceAll('\n', eol);
   let inside = false;
   const kept = content.split(/(?<=\n)/).filter((line) => {
     const header = headerOf(line);
@@ -68,11 +116,15 @@ function rewrittenToml(content: string, servers: readonly { at: readonly string[
     return !inside || /^\s*(?:#|$)/.test(line);
   });
   const rest = kept.join('').replace(/\s*$/, '');
-  const result = `${rest === '' ? '' : rest + eol + eol}${entry}${eol}`;
+  const result = entry === '' ? rest + eol : `${rest === '' ? '' : rest + eol + eol}${entry}${eol}`;
   const expected = parseToml(content) as Record<string, unknown>;
   for (const { at } of servers) without(expected, at);
-  const added = parseToml(entry)['mcp_servers'] as Record<string, unknown>;
-  expected['mcp_servers'] = { ...(expected['mcp_servers'] as Record<string, unknown>), ...added };
+  if (entry !== '') {
+    const added = parseToml(entry)['mcp_servers'] as Record<string, unknown>;
+    const others = valueAt(expected, ['mcp_servers']) as Record<string, unknown>;
+    if (Object.hasOwn(others, NAME)) throw cannotRewrite();
+    expected['mcp_servers'] = { ...others, ...added };
+  }
   if (!isDeepStrictEqual(plain(parseAgain(result)), plain(expected))) throw cannotRewrite();
   return result;
 }
@@ -115,15 +167,6 @@ function without(document: unknown, at: readonly string[]): void {
   const name = at.at(-1);
   if (typeof holder === 'object' && holder !== null && name !== undefined)
     Reflect.deleteProperty(holder, name);
-}
-
-function formattingOf(content: string): FormattingOptions {
-  const indent = /\n([ \t]+)\S/.exec(content)?.[1] ?? '  ';
-  return {
-    insertSpaces: !indent.startsWith('\t'),
-    tabSize: indent.startsWith('\t') ? 1 : indent.length,
-    eol: content.includes('\r\n') ? '\r\n' : '\n',
-  };
 }
 
 function cannotRewrite(cause?: unknown): AppError {
