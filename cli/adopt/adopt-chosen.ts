@@ -1,6 +1,7 @@
 import type { Acceptance } from '../../hub/admin-api.ts';
 import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Context, Outcome } from '../command.ts';
+import { plain } from '../output.ts';
 import { Interrupted } from '../interrupted.ts';
 import { shellWord } from '../shell-word.ts';
 import { adopt, type Candidate } from './adopt.ts';
@@ -35,7 +36,8 @@ export async function adoptChosen(
     const isChosen = chosen.some((one) => one === candidate);
     if (candidate.state !== 'ready' || !isChosen) {
       results.push(candidate.state === 'ready' ? { ...data, state: 'left', why: 'you left it out' } : data);
-      if (candidate.state === 'refused') warnings.push(`${name} was not adopted: ${candidate.error.message}`);
+      if (candidate.state === 'refused')
+        warnings.push(`${name} was not adopted: ${plain(candidate.error.message)}`);
       continue;
     }
     if (context.signal.aborted) throw new Interrupted(interruptedText(done, source));
@@ -54,7 +56,7 @@ export async function adoptChosen(
     } catch (error) {
       const { code, message, hint } = asAppError(error);
       results.push({ ...data, state: 'refused', error: { code, detail: message, hint } });
-      warnings.push(`${name} was not adopted: ${message}`);
+      warnings.push(`${name} was not adopted: ${plain(message)}`);
     }
   }
   const failed = results.filter(({ state }) => state === 'refused');
@@ -101,6 +103,22 @@ export async function adoptChosen(
 function interruptedText(done: readonly Candidate[], { file }: Source): string {
   const names = done.map(({ entry }) => entry.name).join(', ') || 'None';
   return `${names} of the servers became skills before it was stopped.${file === undefined ? '' : ` ${file.path} is as it was.`}`;
+}
+
+/** @throws AppError `tool-not-found` for an answer to a tool that none of the servers has. */
+export function refuseUnknownTools(
+  ready: readonly Extract<Candidate, { state: 'ready' }>[],
+  answers: Acceptance['tools'] = {},
+): void {
+  const offered = new Set(
+    ready.flatMap(({ prepared }) => prepared.packed.surface.tools.map(({ name }) => name)),
+  );
+  const unknown = Object.keys(answers).find((tool) => tool !== '*' && !offered.has(tool));
+  if (unknown === undefined) return;
+  throw new AppError('tool-not-found', {
+    detail: `None of the servers has a tool ${unknown}.`,
+    hint: `Their tools: ${[...offered].slice(0, 100).join(', ')}`,
+  });
 }
 
 /** Why there is nothing to decide about. */

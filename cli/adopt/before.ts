@@ -33,6 +33,13 @@ export async function answersTo(
 ): Promise<Record<string, string>> {
   const answers = { ...said };
   const ids = new Set(servers.flatMap(({ way }) => (way.kind === 'local' ? inputsOf(way) : [])));
+  const unknown = Object.keys(said).find((id) => !ids.has(id));
+  if (unknown !== undefined) {
+    throw new AppError('usage-invalid', {
+      detail: `None of the servers asks for an input ${unknown}.`,
+      hint: `Inputs that they ask for: ${[...ids].join(', ') || 'none'}`,
+    });
+  }
   for (const id of ids) {
     if (answers[id] !== undefined || silent || !context.asks) continue;
     const input = inputs.find((one) => one.id === id) ?? { id, description: undefined, password: true };

@@ -78,8 +78,15 @@ const serverSchema = z.looseObject({
 });
 type Server = z.output<typeof serverSchema>;
 
+/** It is shown before anything is decided: one visible line, in which nothing steers a terminal or hides. */
+const serverName = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{C}\p{Zl}\p{Zp}]+$/u, 'has a name with invisible characters');
+
 const serversSchema = z
-  .record(z.string().min(1).max(200), z.unknown())
+  .record(serverName, z.unknown())
   .refine((all) => Object.keys(all).length <= MAX_SERVERS, `has more than ${MAX_SERVERS} servers`);
 
 const inputsSchema = z
@@ -238,8 +245,10 @@ function checked<S extends z.ZodType>(
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
+  // Of a key, the outer issue says only that it is one.
+  const said = issue?.code === 'invalid_key' ? issue.issues[0]?.message : issue?.message;
   throw new AppError('config-invalid', {
-    detail: `${[...at, ...(issue?.path ?? [])].join('.')} in ${path}: ${issue?.message ?? 'is not valid'}.`,
+    detail: `${[...at, ...(issue?.path ?? [])].join('.')} in ${path}: ${said ?? 'is not valid'}.`,
     hint: 'Correct the entry; nothing was changed.',
   });
 }

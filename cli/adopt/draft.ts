@@ -25,9 +25,10 @@ export interface Draft {
   modes: Readonly<Record<string, 'r' | 'rw'>>;
   /** Variables that point what it keeps into its own data folder: name and path. */
   kept: Readonly<Record<string, string>>;
-  /** Hosts and programs that it was seen to want beside those that its arguments name. */
+  /** Hosts, programs and variables that it was seen to want beside those that its arguments name. */
   hosts: readonly NamedHost[];
   programs: readonly string[];
+  variables: readonly string[];
 }
 
 const PLACEHOLDER = 'secret';
@@ -93,6 +94,7 @@ export function manifestOf(draft: Draft): Record<string, unknown> {
           (name) => ({ name, required: true }),
         ),
       ),
+      ...listed('env', draft.variables),
       ...listed(
         'subprocess',
         draft.programs.map((exec) => ({ exec })),

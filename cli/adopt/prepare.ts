@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { MODERN_ERA, PROTOCOL_ERAS } from '../../protocol/manifest.ts';
+import { isSteering } from '../../protocol/permissions.ts';
 import { diffSurface, type Surface } from '../../protocol/surface.ts';
 import { toolEffects } from '../../protocol/tool-effects.ts';
 import { packSkill, type PackedSkill, withUnpacked } from '../pack.ts';
@@ -79,6 +80,7 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
       kept: {},
       hosts: [],
       programs: [],
+      variables: [],
     };
     const spoken = await packInItsEra(parts, first, folder);
     const asks = await asksOf(parts, spoken.packed);
@@ -88,7 +90,13 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
       draft,
       packed: await pack(parts, draft, folder),
       learned: tried.learned,
-      notes: [...values.leftOut, ...droppedFlags(launch), ...vendored.notes, ...tried.notes],
+      notes: [
+        ...values.leftOut,
+        ...droppedFlags(launch),
+        ...leftFolder(way),
+        ...vendored.notes,
+        ...tried.notes,
+      ],
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -199,12 +207,21 @@ function narrowed(
       .filter(({ host }) => !/(?:^|\.)example\.(?:com|org|net)$/.test(host))
       .map(({ host, port = 443, protocol = 'tls' }) => ({ host, port, protocol })),
     programs: learned.programs,
+    variables: learned.variables.filter(
+      (name) =>
+        !isSteering(name) &&
+        ![draft.values.env, draft.values.secrets].some((known) => Object.hasOwn(known, name)),
+    ),
   };
 }
 
 function droppedFlags(launch: Launch): string[] {
   if (launch.kind !== 'node' || launch.dropped.length === 0) return [];
   return [`Node runs it without ${launch.dropped.join(' ')}: the sandbox has limits and a log of its own.`];
+}
+
+function leftFolder({ cwd }: LocalWay): string[] {
+  return cwd === undefined ? [] : [`It was started in ${cwd}; in the sandbox it starts in its own package.`];
 }
 
 function lookAt(path: string): 'folder' | 'file' | 'nothing' {

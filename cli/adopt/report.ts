@@ -28,6 +28,9 @@ export interface Person {
   isRoot: boolean;
 }
 
+/** Of refused paths; a search may try hundreds. */
+const MAX_PATHS = 8;
+
 /** Compares what a server could do with what it is to be granted. Pure. */
 export function reportOf(person: Person, server: ServerToAdopt, prepared: Prepared): ServerReport {
   const { draft, packed, learned, notes } = prepared;
@@ -88,6 +91,14 @@ function usedOf({ draft: { values, hosts, programs }, learned }: Prepared): stri
       ? 'Its settings name no folder.'
       : `Its settings name ${values.folders.map(({ path }) => path).join(', ')}.`,
     known.length === 0 ? 'It named no host.' : `It named the hosts ${known.join(', ')}.`,
+    ...(learned.paths.length === 0
+      ? []
+      : [
+          `It was refused ${learned.paths
+            .slice(0, MAX_PATHS)
+            .map(({ path }) => path)
+            .join(', ')}.`,
+        ]),
     ...(programs.length === 0 ? [] : [`It looked for the programs ${programs.join(', ')}.`]),
   ];
 }

@@ -47,6 +47,7 @@ export const adopt = command({
   ],
   endsItself: true,
   async run(context, { config: file, command: words, undo, yes, dryRun, replace, except, calls, ...flags }) {
+    refuseContradictions({ undo, file, words, dryRun, replace });
     if (undo !== undefined) return undone(context, resolve(context.workingDirectory, undo));
     if (!yes && !dryRun && !context.asks) {
       throw new AppError('usage-invalid', {
@@ -115,6 +116,7 @@ export const adopt = command({
       };
     }
     if (ready.length === 0) throw after.nothingToAdopt(failed);
+    after.refuseUnknownTools(ready, said.tools);
     if (!yes) context.stderr.write(`${candidatesText(context.paintError, candidates)}\n\n`);
     const chosen = yes ? ready : await (await import('../adopt/ask.ts')).askWhichToAdopt(context, ready);
     if (chosen === undefined) throw new Interrupted('Nothing was adopted and nothing was changed.');
@@ -143,6 +145,28 @@ async function undone(context: Context, backup: string): Promise<Outcome> {
     warnings,
     undo: `berth adopt ${shellWord(record.config)} --yes --replace`,
   };
+}
+
+function refuseContradictions(said: {
+  undo: string | undefined;
+  file: string | undefined;
+  words: readonly string[];
+  dryRun: boolean;
+  replace: boolean;
+}): void {
+  const { undo, file, words, dryRun, replace } = said;
+  if (undo !== undefined && (file !== undefined || words.length > 0 || dryRun || replace)) {
+    throw new AppError('usage-invalid', {
+      detail: '--undo puts settings back and does nothing else.',
+      hint: `berth adopt --undo ${shellWord(undo)}`,
+    });
+  }
+  if (dryRun && replace) {
+    throw new AppError('usage-invalid', {
+      detail: '--dry-run changes nothing, and --replace changes the settings.',
+      hint: 'Give one of them.',
+    });
+  }
 }
 
 async function callsFrom(context: Context, file: string | undefined) {

@@ -149,6 +149,12 @@ describe('settings that cannot be right', () => {
     ['half a file', '/x/mcp.json', '{ "mcpServers": ', 'line 1'],
     ['TOML that is none', '/x/config.toml', '[mcp_servers', 'not TOML'],
     ['no servers', '/x/mcp.json', '{ "mcpServers": {} }', 'no MCP servers'],
+    [
+      'a name that steers a terminal',
+      '/x/mcp.json',
+      '{"mcpServers":{"a\\u001b[2J":{"command":"b"}}}',
+      'invisible',
+    ],
     ['a list', '/x/mcp.json', '[]', 'no object'],
     ['a server without a way', '/x/mcp.json', '{"mcpServers":{"a":{}}}', 'mcpServers.a'],
     [
