@@ -204,7 +204,8 @@ function hostOf(value: string): NamedHost | undefined {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(value) || !URL.canParse(value)) return undefined;
   const { protocol, hostname, port } = new URL(value);
   if (hostname === '' || !/^[a-z0-9.-]+$/i.test(hostname) || !/[a-z]/i.test(hostname)) return undefined;
-  if (hostname === 'localhost' || !hostname.includes('.')) return undefined;
+  // A name without a dot is this machine or one nearby, which only an address can be granted for.
+  if (!hostname.includes('.')) return undefined;
   if (protocol === 'https:' || protocol === 'wss:')
     return { host: hostname, port: Number(port || 443), protocol: 'tls' };
   if (protocol === 'http:' || protocol === 'ws:')

@@ -165,8 +165,10 @@ function binOf({ name, folder }: Installed, { bin }: NpmManifest, wanted: string
   const all = typeof bin === 'string' ? { [own]: bin } : (bin ?? {});
   const paths = [...new Set(Object.values(all))];
   const found = wanted === undefined ? (paths.length === 1 ? paths[0] : all[own]) : all[wanted];
-  if (found !== undefined && !relative(folder, join(folder, found)).startsWith('..'))
-    return found.replace(/^\.\//, '');
+  if (found !== undefined) {
+    if (!relative(folder, join(folder, found)).startsWith('..')) return found.replace(/^\.\//, '');
+    throw refused(`The program of ${name} lies outside of it, at ${found}.`, 'Do not use this package.');
+  }
   const names = Object.keys(all);
   throw refused(
     names.length === 0

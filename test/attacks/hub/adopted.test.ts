@@ -100,7 +100,8 @@ describe('a package that means harm', () => {
       tools: {},
       manifest: { name: 'evil-server', bin: { 'evil-server': '../../../outside.js' } },
     });
-    await expectCode(look('npx', ['-y', folder], { npm_config_cache: await tempFolder() }), 'not-adoptable');
+    const refused = look('npx', ['-y', folder], { npm_config_cache: await tempFolder() });
+    expect((await expectCode(refused, 'not-adoptable')).message).toContain('lies outside of it');
   });
 });
 
