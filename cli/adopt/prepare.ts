@@ -3,15 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
+import { writeArchive } from '../../protocol/archive.ts';
+import { canonicalJson, digestOf } from '../../protocol/canonical.ts';
 import { AppError } from '../../protocol/errors.ts';
-import { MODERN_ERA, PROTOCOL_ERAS } from '../../protocol/manifest.ts';
+import { MODERN_ERA, parseManifest, PROTOCOL_ERAS } from '../../protocol/manifest.ts';
 import { isSteering } from '../../protocol/permissions.ts';
 import { diffSurface, type Surface } from '../../protocol/surface.ts';
 import { toolEffects } from '../../protocol/tool-effects.ts';
 import { packSkill, type PackedSkill, withUnpacked } from '../pack.ts';
 import { surfaceOfPackage } from '../surface-of-package.ts';
 import type { LocalWay } from './configs.ts';
-import { type Asks, type Draft, writeDraft } from './draft.ts';
+import { type Asks, type Draft, manifestOf, writeDraft } from './draft.ts';
 import type { Learn, LearnCall, Learned } from './learn.ts';
 import { type Launch, launchOf } from './launches.ts';
 import { valuesOf } from './values.ts';
@@ -88,7 +90,7 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
     const draft = narrowed(tried.draft, tried.learned, tried.packed.manifest, tried.packed.surface);
     return {
       draft,
-      packed: await pack(parts, draft, folder),
+      packed: underManifest(tried.packed, draft),
       learned: tried.learned,
       notes: [
         ...values.leftOut,
@@ -106,6 +108,20 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
 async function pack({ driver }: PrepareParts, draft: Draft, folder: string): Promise<PackedSkill> {
   await writeDraft(draft, folder);
   return packSkill({ driver }, folder);
+}
+
+/**
+ * The same package with the manifest of a draft. Its surface stays the recorded one: `asksOf` has seen that it is the
+ * same with what is asked now, and the hub compares it again before anything is approved.
+ * @throws AppError `manifest-invalid`.
+ */
+function underManifest(packed: PackedSkill, draft: Draft): PackedSkill {
+  const { runtime, ...others } = manifestOf(draft) as { runtime: object };
+  const { entry } = packed.manifest.runtime as { entry: string };
+  const bytes = Buffer.from(canonicalJson({ ...others, runtime: { ...runtime, entry } }));
+  const files = packed.files.map((file) => (file.path === 'skill.json' ? { ...file, bytes } : file));
+  const archive = writeArchive(files);
+  return { ...packed, files, archive, digest: digestOf(archive), manifest: parseManifest(bytes) };
 }
 
 /** A manifest names the one era that the server speaks; which that is, the server itself says. */

@@ -51,7 +51,7 @@ beforeAll(async () => {
   registry = await npmRegistry();
   up = await startBerth(home);
   adopted = await adopt(settings, '--yes', '--replace', '--allow-tool', '*');
-}, 240_000);
+}, 300_000);
 
 afterAll(async () => {
   await up.stop();
