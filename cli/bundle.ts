@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import type { BuildFailure, OnResolveResult, Plugin, PluginBuild } from 'esbuild';
+import type { BuildFailure, BuildOptions, OnResolveResult, Plugin, PluginBuild } from 'esbuild';
 import { AppError } from '../protocol/errors.ts';
 import { berthRoot } from './root.ts';
 
@@ -26,9 +26,14 @@ const BANNER = [
  * `node_modules`: a package never carries a file of the author's machine that isn't part of it.
  * @param project real path of the project's folder.
  * @param entry relative to it.
+ * @param more what else is to be done with each module, and a banner instead of the usual one.
  * @throws AppError `pack-failed` with every fault in `data.faults`.
  */
-export async function bundle(project: string, entry: string): Promise<Buffer> {
+export async function bundle(
+  project: string,
+  entry: string,
+  { plugins = [], ...more }: Pick<BuildOptions, 'plugins' | 'define' | 'banner'> = {},
+): Promise<Buffer> {
   const { build } = await import('esbuild');
   const lenders = lendingFolders();
   const inside = (path: string): boolean =>
@@ -51,7 +56,8 @@ export async function bundle(project: string, entry: string): Promise<Buffer> {
     logLevel: 'silent',
     // esbuild would otherwise obey the tsconfig of whatever folder the project happens to lie in.
     ...(existsSync(ownConfig) ? { tsconfig: ownConfig } : { tsconfigRaw: '{}' }),
-    plugins: [lendPackages(inside)],
+    ...more,
+    plugins: [...plugins, lendPackages(inside)],
   }).catch((error: unknown) => {
     throw asPackFailure(error);
   });

@@ -18,6 +18,8 @@ export interface ArgumentSpec {
   about: string;
   /** May be left out. Default: required. */
   optional?: true;
+  /** All words behind `--`, as they are; none when there is no `--`. Only the last argument. */
+  rest?: true;
 }
 
 export type OptionSpec =
@@ -28,7 +30,13 @@ export type OptionSpec =
   /** May be given several times. */
   | { type: 'list'; value: string; about: string };
 
-type ArgumentValues<A> = { [K in keyof A]: A[K] extends { optional: true } ? string | undefined : string };
+type ArgumentValues<A> = {
+  [K in keyof A]: A[K] extends { rest: true }
+    ? string[]
+    : A[K] extends { optional: true }
+      ? string | undefined
+      : string;
+};
 type OptionValues<O> = {
   [K in keyof O]: O[K] extends { type: 'flag' }
     ? boolean

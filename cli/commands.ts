@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { adopt } from './commands/adopt.ts';
 import { approve } from './commands/approve.ts';
 import { auditLs } from './commands/audit/ls.ts';
 import { auditShow } from './commands/audit/show.ts';
@@ -57,6 +58,7 @@ export const COMMANDS: readonly Command[] = [
   search,
   info,
   install,
+  adopt,
   list,
   remove,
   signIn,

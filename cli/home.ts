@@ -20,6 +20,8 @@ export const clientTokenPath = (home: string, client: string): string =>
 export const keysDir = (home: string): string => join(home, 'keys');
 /** One author key. */
 export const keyPath = (home: string, name: string): string => join(keysDir(home), `${name}.pem`);
+/** What is known of settings of clients that were replaced, for the way back. */
+export const replacedConfigsDir = (home: string): string => join(home, 'replaced-configs');
 /** Everything of the hub. */
 export const hubDir = (home: string): string => join(home, 'hub');
 /** The hub's admin API. */

@@ -1,5 +1,5 @@
 import { Argument, Command as Parser, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { GROUPS, type Command, type OptionSpec } from './command.ts';
+import { type ArgumentSpec, GROUPS, type Command, type OptionSpec } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { exitCodesHelp } from './output.ts';
 
@@ -35,6 +35,8 @@ export function buildProgram(): {
   let invocation: Invocation | undefined;
   let helped: Parser | undefined;
   let versionAsked = false;
+  /** How many words stand behind `--`. */
+  let behindDashes = 0;
   const root = new Parser('berth');
   const nodes = new Map<string, Parser>([['', root]]);
 
@@ -67,13 +69,12 @@ export function buildProgram(): {
     // Bare `berth` has no action: with one, a mistyped command would count as its argument.
     if (command.name === '') continue;
     describe(node, command);
-    for (const [name, spec] of Object.entries(command.arguments)) {
-      node.addArgument(new Argument(spec.optional ? `[${name}]` : `<${name}>`, spec.about));
-    }
+    for (const [name, spec] of Object.entries(command.arguments)) node.addArgument(argumentOf(name, spec));
     for (const [name, spec] of Object.entries(command.options)) node.addOption(optionOf(name, spec));
     addGlobals(node);
-    node.action((...received: unknown[]) => {
+    node.action((...all: unknown[]) => {
       const names = Object.keys(command.arguments);
+      const received = takesRest(command) ? apart(names.length, node.args, behindDashes) : all;
       const options = node.opts<Record<string, unknown>>();
       invocation = {
         command,
@@ -98,6 +99,7 @@ export function buildProgram(): {
 
   return {
     async parse(argv) {
+      behindDashes = argv.includes('--') ? argv.length - argv.indexOf('--') - 1 : 0;
       try {
         await root.parseAsync(argv, { from: 'user' });
       } catch (error) {
@@ -169,6 +171,29 @@ function describeGroup(node: Parser, words: string): void {
     .summary(`${inside[0]?.groupSummary ?? ''} (${verbs})`.trim())
     .description(inside[0]?.groupSummary ?? '');
   node.helpGroup(`${inside[0]?.group ?? GROUPS[0]}:`);
+}
+
+function argumentOf(name: string, spec: ArgumentSpec): Argument {
+  if (spec.rest === true) return new Argument(`[${name}...]`, spec.about);
+  return new Argument(spec.optional === true ? `[${name}]` : `<${name}>`, spec.about);
+}
+
+function takesRest(command: Command): boolean {
+  return Object.values(command.arguments).some(({ rest }) => rest === true);
+}
+
+/** Words before `--` are arguments, those behind it the last one; the parser takes the two for one list. */
+function apart(count: number, words: readonly string[], behind: number): unknown[] {
+  const before = words.slice(0, words.length - behind);
+  if (before.length >= count) {
+    throw new CommanderError(
+      2,
+      'commander.excessArguments',
+      `error: too many arguments: ${before.slice(count - 1).join(' ')}. A command stands behind --`,
+    );
+  }
+  const named = Array.from({ length: count - 1 }, (_, at) => before[at]);
+  return [...named, words.slice(words.length - behind)];
 }
 
 function optionOf(name: string, spec: OptionSpec): Option {

@@ -30,6 +30,8 @@ export const ERRORS = {
   'surface-invalid': { status: 422, exit: 6, title: 'The surface of the package is not valid' },
   'range-invalid': { status: 400, exit: 2, title: 'Not a version or a semver range' },
   'pack-failed': { status: 422, exit: 1, title: 'The skill could not be packed' },
+  'not-adoptable': { status: 422, exit: 1, title: 'This server cannot be made a skill' },
+  'client-config-changed': { status: 409, exit: 8, title: 'The settings of the client were changed since' },
 
   'archive-too-large': { status: 413, exit: 6, title: 'The archive is too large' },
   'archive-not-gzip': { status: 422, exit: 6, title: 'The archive is not a plain gzip file' },

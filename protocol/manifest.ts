@@ -16,8 +16,11 @@ export type { ConfigField } from './manifest/config-field.ts';
 /** What a manifest may be at most. */
 export const MANIFEST_LIMITS = { bytes: 256 * 1024, depth: 16 } as const;
 
-/** The protocol eras that a server may speak; it speaks exactly one. */
-const PROTOCOL_ERAS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
+/** The era without handshake and sessions. */
+export const MODERN_ERA = '2026-07-28';
+
+/** The protocol eras that a server may speak, newest first; it speaks exactly one. */
+export const PROTOCOL_ERAS = [MODERN_ERA, '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] as const;
 
 const NAMESPACE = /^[a-z](?:-?[a-z0-9])*(?:\.[a-z0-9](?:-?[a-z0-9])*)+$/;
 const NAME = /^[a-z0-9](?:-?[a-z0-9])*$/;

@@ -36,7 +36,7 @@ export {
 } from './permissions/lattice.ts';
 export { diff, isWider } from './permissions/diff.ts';
 export { type PermissionAtom, atoms, networkId, ofAtoms, withoutAtoms } from './permissions/atoms.ts';
-export { headerOf } from './permissions/declared.ts';
+export { headerOf, isSteering } from './permissions/declared.ts';
 export { hostCovers } from './permissions/hosts.ts';
 export {
   allowedHostNames,

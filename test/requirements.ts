@@ -457,6 +457,24 @@ export const REQUIREMENTS = {
   'mcp.real-clients':
     'The v1 client and the v2 client (legacy, auto, modern) list, call, hear progress and cancel.',
   'mcp.inspector': 'The MCP Inspector lists and calls in both eras.',
+  // adopting servers that a client has
+  'adopt.configs':
+    'The settings of Claude, VS Code, Cursor and Codex are read in the forms that their documentation names, and nothing in them is run.',
+  'adopt.four':
+    'The four reference servers, adopted from the settings of a client, work as skills through its one Berth entry.',
+  'adopt.least': 'An adopted server is granted what it was seen to need, and nothing else.',
+  'adopt.report':
+    'Before anybody decides it is said what a server could reach, what was seen, how that is known, and what is proposed.',
+  'adopt.secrets':
+    'Secrets in the settings of a client go to the hub alone: none is in the package, in an argument, in an answer or in a message.',
+  'adopt.refuses':
+    'What cannot be made a skill is refused with the reason, by itself, and the settings stay as they are.',
+  'adopt.replace':
+    'Replacing settings of a client changes nothing but the adopted servers, whole or not at all, and keeps a backup.',
+  'adopt.undo': 'Replaced settings are put back byte for byte, and never over a later change.',
+  'adopt.sandboxed':
+    'Nothing of an adopted server runs outside the sandbox while it is looked at, no install script either.',
+
   'mcp.reference-servers':
     'The reference servers of MCP, packed as skills, work through the hub from every client in both eras.',
   'sandbox.only-granted-files':

@@ -271,6 +271,7 @@ function wrongRevision(skill: string, wanted: string, answered: string): AppErro
   return new AppError('skill-start-failed', {
     detail: `The manifest of ${skill} says that it speaks MCP ${wanted}, but its server says: ${answered.slice(0, 300)}.`,
     hint: 'Its author has to put the revision that the server speaks into runtime.protocol.',
+    data: { spoken: answered.slice(0, 300) },
   });
 }
 

@@ -49,6 +49,11 @@ const DANGEROUS_ENV = new RegExp(
   'i',
 );
 
+/** Whether a variable of this name steers a loader, a runtime, another program or the sandbox, so that none is ever passed in. */
+export function isSteering(name: string): boolean {
+  return DANGEROUS_ENV.test(name);
+}
+
 /** The name of an environment variable that a skill may be given. */
 const envNameSchema = z
   .string()
@@ -58,7 +63,7 @@ const envNameSchema = z
     teach('is not the name of a variable', 'Use letters, digits and "_", such as TZ.'),
   )
   .refine(
-    (name) => !DANGEROUS_ENV.test(name),
+    (name) => !isSteering(name),
     teach(
       'steers a runtime or the sandbox and is never passed in',
       'Use a variable of your own, or a config value.',

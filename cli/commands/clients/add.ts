@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { command, type Context } from '../../command.ts';
+import { command } from '../../command.ts';
 import { shownBy } from '../../shown.ts';
 
 /** `berth clients add` */
@@ -41,10 +40,9 @@ export const clientsAdd = command({
     'berth clients add cursor --mode search',
   ],
   async run(context, { client, expires, print, proxy, mode, profile }) {
-    const [{ adminApi }, { clientEntry, entryName, needsProxy }] = await Promise.all([
-      import('../../../hub/admin-api.ts'),
-      import('../../client-entries.ts'),
-    ]);
+    const [{ adminApi }, { clientEntry, entryName, needsProxy }, { keepToken, proxyWay }] = await Promise.all(
+      [import('../../../hub/admin-api.ts'), import('../../client-entries.ts'), import('../../proxy-way.ts')],
+    );
     const format = entryName(print ?? 'json');
     const shown = shownBy(mode, profile);
     const kept = proxy || needsProxy(format);
@@ -55,11 +53,8 @@ export const clientsAdd = command({
         ...(shown === undefined ? {} : { shown }),
       },
     });
-    if (kept) await keep(context, name, token);
-    const entry = clientEntry(
-      format,
-      kept ? proxyCommand(context, name, await berthScript()) : { url: mcp, token },
-    );
+    if (kept) await keepToken(context, name, token);
+    const entry = clientEntry(format, kept ? proxyWay(context, name) : { url: mcp, token });
     return {
       data: { ...added, name, ...(kept ? {} : { token }), mcp, entry },
       text: entry.text,
@@ -74,28 +69,3 @@ export const clientsAdd = command({
     };
   },
 });
-
-/** A client whose token could not be kept is of no use to anybody. */
-async function keep(context: Context, name: string, token: string): Promise<void> {
-  const { saveClientToken } = await import('../../client-tokens.ts');
-  try {
-    await saveClientToken(context.home, name, token);
-  } catch (error) {
-    const { adminApi } = await import('../../../hub/admin-api.ts');
-    await context.hub(adminApi.removeClient, { params: { client: name } });
-    throw error;
-  }
-}
-
-/** Whole paths: a program with windows has another PATH than a shell. */
-function proxyCommand({ settings, home }: Context, client: string, script: string) {
-  return {
-    command: process.execPath,
-    args: [script, 'proxy', '--client', client, ...(settings.usualHome ? [] : ['--home', home])],
-  };
-}
-
-async function berthScript(): Promise<string> {
-  const { berthRoot } = await import('../../root.ts');
-  return join(berthRoot(), 'cli', 'berth.js');
-}
