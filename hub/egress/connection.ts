@@ -51,9 +51,7 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
   function cut(): void {
     stopTimer();
     inside.resetAndDestroy();
-    // A reset would wait until it is connected.
-    if (outside?.connecting === true) outside.destroy();
-    else outside?.resetAndDestroy();
+    outside?.resetAndDestroy();
   }
   function refuse(reason: RefusalReason, more: { address?: string; named?: string } = {}): void {
     if (inside.destroyed) return;
@@ -64,7 +62,7 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
   inside.setNoDelay(true);
   inside.once('close', () => {
     stopTimer();
-    // Whoever asked is gone before there was an answer.
+    // Whoever asked is gone before there was an answer. A reset of what is still dialled would wait until it is there.
     if (joined === undefined) outside?.destroy();
   });
 

@@ -75,13 +75,17 @@ describe('a granted name that leads inward', () => {
   it('is not reached where the hub or its registry answers', verifies('egress.addresses'), async () => {
     const upstream = createServer();
     const doors: { host: string; port: number }[] = [];
+    const looked: string[] = [];
     const { session, dial, refusals, port } = await border({
       upstream,
       rules: (p) => [
         { host: 'registry.test', port: p, protocol: 'tcp' },
         { host: 'alias.test', port: p, protocol: 'tcp' },
       ],
-      resolve: async () => [as('1.1.1.1')],
+      async resolve(host) {
+        looked.push(host);
+        return [as('1.1.1.1')];
+      },
       doors: () => doors,
     });
     doors.push({ host: 'registry.test', port }, { host: '1.1.1.1', port });
@@ -89,6 +93,7 @@ describe('a granted name that leads inward', () => {
     for (const name of ['registry.test', 'alias.test'])
       expect(await everything(await dial(name))).toBe('reset');
     expect(refusals()).toEqual(['own-door', 'own-door']);
+    expect(looked).toEqual(['alias.test']);
   });
 
   it(

@@ -104,6 +104,8 @@ describe('a connection under a grant for HTTP', () => {
     ['another port', head('GET / HTTP/1.1', `Host: ${HOST}:1`)],
     ['another user', head('GET / HTTP/1.1', `Host: ${HOST}@evil.test`)],
     ['two hosts', head('GET / HTTP/1.1', `Host: ${HOST}`, 'Host: evil.test')],
+    ['its host twice', head('GET / HTTP/1.1', `Host: ${HOST}`, `Host: ${HOST}`)],
+    ['a tunnel that looks like a request', head('CONNECT / HTTP/1.1', `Host: ${HOST}`)],
     ['two hosts in one', head('GET / HTTP/1.1', `Host: ${HOST}, evil.test`)],
     ['no host', head('GET / HTTP/1.1', 'Accept: */*')],
     ['no host, as of old', head('GET / HTTP/1.0')],
@@ -188,14 +190,16 @@ describe('a connection under a grant for HTTP', () => {
   it.each([
     ['a chunk with an extension', '5;a=b\r\nhello\r\n0\r\n\r\n'],
     ['a chunk longer than said', '2\r\nabGET\r\n0\r\n\r\n'],
+    ['a chunk without its end', '2\r\nabXX0\r\n\r\n'],
     ['a size with a sign', '-2\r\n'],
     ['a size beyond counting', `${'f'.repeat(16)}\r\n`],
     ['a bare line feed', '2\nab\n0\n\n'],
     ['a trailer that is none', '0\r\nHost evil.test\r\n\r\n'],
   ])('is cut at %s', verifies('egress.http'), async (_what, chunks) => {
     const text = head('POST / HTTP/1.1', `Host: ${HOST}`, 'Transfer-Encoding: chunked') + chunks + EVIL;
-    const { outcome, upstream } = await sent(Buffer.from(text), 'http');
+    const { outcome, upstream, events } = await sent(Buffer.from(text), 'http');
     expect(await outcome).toBe('reset');
+    expect(events.at(-1)).toMatchObject({ reason: 'not-http' });
     expect(upstream.text()).not.toContain('evil');
   });
 

@@ -77,6 +77,17 @@ describe('a session', () => {
     expect(await written(socket, chunk)).toBe(true);
   });
 
+  it('lets a skill go on speaking to a host that has said all', verifies('egress.bytes'), async () => {
+    const upstream = listener();
+    upstream.server.on('connection', (socket: Socket) => void socket.end('said all'));
+    const { session, dial } = await border({ upstream: upstream.server, rules: (p) => [here('db.test', p)] });
+    session.enter();
+    const socket = await dial('db.test');
+    expect(await everything(socket)).toBe('said all');
+    socket.write('heard');
+    expect(await upstream.holds(5)).toBe('heard');
+  });
+
   it('breaks one end when the other breaks', verifies('egress.bytes'), async () => {
     const upstream = listener();
     const { session, dial } = await border({ upstream: upstream.server, rules: (p) => [here('db.test', p)] });
@@ -112,10 +123,11 @@ describe('between calls', () => {
     const upstream = listener();
     const { session, dial, refusals } = await border({
       upstream: upstream.server,
-      rules: (p) => [here('db.test', p)],
+      rules: (p) => [here('db.test', p), here('web.test', p, 'tls')],
     });
-    expect(await everything(await dial('db.test'))).toBe('reset');
-    expect(refusals()).toEqual(['between-calls']);
+    // Also where it would have to say something first.
+    for (const name of ['db.test', 'web.test']) expect(await everything(await dial(name))).toBe('reset');
+    expect(refusals()).toEqual(['between-calls', 'between-calls']);
 
     const leave = session.enter();
     const socket = await dial('db.test');
