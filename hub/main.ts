@@ -87,6 +87,8 @@ export async function startHub(
   const db = database.query;
   const auditKey = await readOrCreateKey(join(paths.keys, 'audit.pem'));
   const audit = await openAuditLog({ database, key: auditKey, clock });
+  const noted = (work: Promise<unknown>) =>
+    void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
   const driver = createBwrapDriver({
     path: config.path,
     stateDir: paths.sandbox,
@@ -104,8 +106,6 @@ export async function startHub(
   const clients = await openClients({ db, audit, clock });
   const profiles = await openProfiles({ db, audit, clock });
   const registry = registryClient({ url: config.registry, db, audit, clock });
-  const noted = (work: Promise<unknown>) =>
-    void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
   const runner = createRunner({
     driver,
     clock,

@@ -84,8 +84,9 @@ describe('hosts that a manifest leaves to the admin', () => {
         ]),
       });
       expect(networkOf(installed)).toEqual([`network:example.test:${port}`, 'network:other.test:443']);
-      expect(await rig.text(NAME, 'told')).toBe('example.test,other.test');
+      // The call for which it is started, too.
       expect(await rig.text(NAME, 'reach', { host: 'example.test', port })).toBe('far');
+      expect(await rig.text(NAME, 'told')).toBe('example.test,other.test');
       expect(await rig.text(NAME, 'reach', { host: 'evil.test', port })).toBe('ENOTFOUND');
       // Without an address the host leads to what is public, and the admin named none.
       expect(await rig.text(NAME, 'reach', { host: 'other.test', port: 443 })).toBe('ECONNRESET');
