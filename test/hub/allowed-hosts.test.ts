@@ -64,7 +64,7 @@ const networkOf = (installed: { grants: { permission: string }[] } | undefined) 
 describe('hosts that a manifest leaves to the admin', () => {
   it(
     'are named at the install, granted one by one and said aloud, and reached',
-    verifies('install.allowed-hosts'),
+    { ...verifies('install.allowed-hosts'), timeout: 60_000 },
     async () => {
       const { port } = await far();
       const rig = await hubRig({ egress: plainEgress });
@@ -95,7 +95,7 @@ describe('hosts that a manifest leaves to the admin', () => {
 
   it(
     'are refused where they are none, and where it is not clear for what they stand',
-    verifies('install.allowed-hosts'),
+    { ...verifies('install.allowed-hosts'), timeout: 60_000 },
     async () => {
       const rig = await hubRig({ egress: plainEgress });
       await rig.publish(await folder('1.0.0'));
@@ -134,7 +134,7 @@ describe('hosts that a manifest leaves to the admin', () => {
 
   it(
     'stay through an upgrade; a wider list waits; what was taken back does not come again',
-    verifies('install.allowed-hosts'),
+    { ...verifies('install.allowed-hosts'), timeout: 60_000 },
     async () => {
       const rig = await hubRig({ egress: plainEgress });
       for (const version of ['1.0.0', '1.1.0', '1.2.0']) await rig.publish(await folder(version));
