@@ -33,6 +33,7 @@ export async function askAboutProposal(
     if (isSaid(need, said)) continue;
     const value = await clack.text({
       message,
+      ...(need.kind === 'host' ? { placeholder: 'example.com[:port][=address], …' } : {}),
       ...(need.kind === 'workspace'
         ? {
             placeholder: context.workingDirectory,

@@ -106,7 +106,7 @@ export async function startHub(
       clock,
       resolve: outside.resolve,
       doors: () => doors,
-      events: (event) => noted(audit.append(auditEventOf(event))),
+      events: (event) => noted(audit.note(auditEventOf(event))),
     }),
   });
   const { enforces, usable, problem } = await driver.report();

@@ -73,10 +73,11 @@ export const anyPermissions: fc.Arbitrary<Permissions> = fc
 
 /** Pairs of which the first often covers the second: the hard cases of a comparison. */
 export const relatedPermissions: fc.Arbitrary<[Permissions, Permissions]> = fc
-  .tuple(anyPermissions, anyPermissions, fc.boolean())
-  .map(([a, b, related]) => {
+  .tuple(anyPermissions, anyPermissions, fc.boolean(), fc.boolean())
+  .map(([a, b, related, moved]) => {
     if (!related) return [a, b];
-    const network = a.network.filter((_, index) => index % 2 === 0);
+    const kept = a.network.filter((_, index) => index % 2 === 0);
+    const network = moved ? kept.map(({ host, port, protocol }) => ({ host, port, protocol })) : kept;
     const filesystem = a.filesystem.map(({ path }) => ({ path, mode: 'r' as const }));
     return [a, permissionsSchema.parse({ ...a, network, filesystem, background: false, mcp: b.mcp })];
   });

@@ -32,7 +32,7 @@ except OSError as e: print(type(e.reason).__name__, end='')
 describe('certificates of a company', () => {
   it(
     'are trusted by Node, Python and curl in a sandbox, and by none of them without',
-    verifies('sandbox.certificates'),
+    { ...verifies('sandbox.certificates'), timeout: 60_000 },
     async () => {
       const { cert, http } = await privateInternet();
       const server = http().on('request', (_request, response) => response.end('far'));

@@ -168,15 +168,17 @@ describe('networks made ahead', () => {
       const { driver, home } = await driverFor(watchedEgress());
       await driver.report();
       driver.keepReady([[8443]]);
-      await expect.poll(heldNamespaces, { interval: 5 }).toHaveLength(1);
+      await expect.poll(heldNamespaces, { timeout: 10_000, interval: 5 }).toHaveLength(1);
       const [first] = await heldNamespaces();
       const skill = await driver.start(await planFor(home, 8443));
       const inside = await readlink(`/proc/${await innermost(skill.pid)}/ns/net`);
       expect(inside).toBe(first);
-      await expect.poll(heldNamespaces, { interval: 5 }).toEqual([expect.not.stringContaining(inside)]);
+      await expect
+        .poll(heldNamespaces, { timeout: 10_000, interval: 5 })
+        .toEqual([expect.not.stringContaining(inside)]);
       await skill.kill();
       driver.keepReady([]);
-      await expect.poll(heldNamespaces, { interval: 5 }).toEqual([]);
+      await expect.poll(heldNamespaces, { timeout: 10_000, interval: 5 }).toEqual([]);
     },
   );
 
