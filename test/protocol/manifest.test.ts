@@ -456,6 +456,14 @@ describe('parts that do not fit each other', () => {
     ]);
   });
 
+  it('only a skill of which a process runs here is stateless', verifies('manifest.faults'), async () => {
+    expect(parseManifest(JSON.stringify({ ...full, stateless: true })).stateless).toBe(true);
+    expect(parseManifest(JSON.stringify(full))).not.toHaveProperty('stateless');
+    expect(await pathsOf({ runtime: { kind: 'prompt-only' }, stateless: true })).toContain('stateless');
+    expect(await pathsOf({ runtime: { kind: 'prompt-only' }, stateless: false })).not.toContain('stateless');
+    expect(await pathsOf({ stateless: 'yes' })).toEqual(['stateless']);
+  });
+
   it(
     'a remote skill asks for its own host, and for nothing of this machine',
     verifies('manifest.faults'),

@@ -458,6 +458,15 @@ describe.each(FORM_NAMES)('a granted folder, the hub being %s', (name) => {
         await outcomeIn([{ source: sub, target: '/workspace/sub', mode: 'r', root: form.workspace }]),
       ).toBe('binding-refused');
       await rm(sub);
+      // Nor to a folder that nothing else keeps from being granted.
+      const elsewhere = await mkdtemp(join(tmpdir(), 'berth-attack-'));
+      onTestFinished(() => rm(elsewhere, { recursive: true, force: true }));
+      await chmod(elsewhere, 0o755);
+      await symlink(elsewhere, sub);
+      expect(
+        await outcomeIn([{ source: sub, target: '/workspace/sub', mode: 'r', root: form.workspace }]),
+      ).toBe('binding-refused');
+      await rm(sub);
     },
   );
 
