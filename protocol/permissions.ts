@@ -16,7 +16,14 @@
  * Paths are compared by name. Symbolic links are resolved by the hub when it grants and mounts; see
  * `bindPaths`.
  */
-export { DEFAULT_RESOURCES, NO_PERMISSIONS, RESOURCE_BOUNDS, type Permissions } from './permissions/shape.ts';
+export {
+  DEFAULT_RESOURCES,
+  NO_PERMISSIONS,
+  RESOURCE_BOUNDS,
+  type FilePermission,
+  type NetworkPermission,
+  type Permissions,
+} from './permissions/shape.ts';
 export {
   covers,
   intersect,

@@ -14,6 +14,7 @@ import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
 import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
 import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
+import type { Tracer } from './tracer.ts';
 import { faultOf, probePlan } from './self-test.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */
@@ -27,7 +28,15 @@ const LOADER_VARIABLE = /^(?:LD_|GLIBC_|GCONV_PATH$|LOCPATH$|NLSPATH$)/;
  * control groups and an unprivileged account. It answers for what it reports, because its first
  * report runs a probe in it; nothing runs while that fails.
  */
-export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Logger }): SandboxDriver {
+export function createBwrapDriver({
+  log,
+  tracer,
+  ...options
+}: BwrapOptions & {
+  log: Logger;
+  /** Watches what is started, for learn runs alone; a hub that serves has none. */
+  tracer?: Tracer;
+}): SandboxDriver {
   let looked: Promise<Found> | undefined;
   const dataFolders = new Map<string, { uid: number; users: number }>();
   const found = () => (looked ??= findOut(options));
@@ -54,7 +63,7 @@ export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Log
         const standing = await standingOf(machine, rootFiles, held, plan);
         const leave = await enterDataFolder(dataFolders, plan, standing);
         try {
-          const process = await launch(machine, plan, standing, held);
+          const process = await launch(machine, plan, standing, held, tracer);
           void process.exited.then(leave);
           log.debug({ skill: plan.label, pid: process.pid, standing: standing.kind }, 'sandbox started');
           return process;

@@ -9,6 +9,7 @@ import { markOf } from './processes.ts';
 import type { RootEntry } from './programs.ts';
 import type { SandboxedProcess, SandboxPlan } from './sandbox.ts';
 import { FIRST_DESCRIPTOR, spawnSandbox } from './spawn-sandbox.ts';
+import type { Tracer } from './tracer.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
@@ -48,13 +49,15 @@ const TIME_ZONES = '/usr/share/zoneinfo';
 /**
  * Starts a plan under an account, with folders that were checked for it: gathers what has to exist
  * inside, and the chain of programs that ends in the skill's.
- * @throws AppError `skill-start-failed`.
+ * A tracer watches what the program does.
+ * @throws AppError `skill-start-failed`, `learn-unavailable`.
  */
 export async function launch(
   machine: Machine,
   plan: SandboxPlan,
   standing: Standing,
   held: readonly HeldMount[],
+  tracer?: Tracer,
 ): Promise<SandboxedProcess> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
@@ -85,6 +88,7 @@ export async function launch(
     diskMb: plan.limits.diskMb,
     env: plan.env,
   });
+  const watch = await tracer?.watch(program.command[0] ?? '');
   const group = await machine.groups?.create(plan.limits);
   return spawnSandbox({
     label: plan.label,
@@ -98,6 +102,7 @@ export async function launch(
     covered: machine.covered,
     group,
     niceness: machine.groups?.enforces.includes('cpu') === true ? 0 : NICENESS,
+    watch,
   });
 }
 

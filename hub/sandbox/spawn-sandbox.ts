@@ -8,6 +8,7 @@ import { AppError } from '../../protocol/errors.ts';
 import type { ControlGroup } from './cgroup.ts';
 import { identityOf, killExactly, type ProcessIdentity, signal, whenGone } from './processes.ts';
 import type { SandboxedProcess, SandboxExit } from './sandbox.ts';
+import type { Watch } from './tracer.ts';
 
 /** What bubblewrap is started with. */
 export interface SpawnOrder {
@@ -29,6 +30,8 @@ export interface SpawnOrder {
   group: ControlGroup | undefined;
   /** Its priority below the hub, from 0 (the same) to 19, where no group gives it a weight. */
   niceness: number;
+  /** Stands around the sandbox in learn runs; undefined in every other. */
+  watch: Watch | undefined;
 }
 
 const OPTIONS = 3;
@@ -53,6 +56,7 @@ export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess>
   try {
     return await begin(order, spawnBwrap(order, nothing.fd));
   } catch (error) {
+    await order.watch?.close();
     await order.group?.remove();
     throw error instanceof AppError ? error : startFailed(order, error);
   } finally {
@@ -62,7 +66,8 @@ export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess>
 
 function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
   const own = ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS)];
-  return spawn(order.bwrap, [...own, '--', ...order.command], {
+  const [program = order.bwrap, ...words] = [...(order.watch?.command ?? []), order.bwrap];
+  return spawn(program, [...words, ...own, '--', ...order.command], {
     argv0: order.mark,
     cwd: '/',
     // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
@@ -92,6 +97,7 @@ async function begin(order: SpawnOrder, child: ChildProcess): Promise<SandboxedP
     if (pid === undefined) return await failed;
     await order.group?.add(pid);
     if (order.niceness > 0) setPriority(pid, order.niceness);
+    if (order.watch !== undefined) pipeOf(child, OPTIONS).write('\n');
     pipeOf(child, OPTIONS).end(order.options.map((option) => `${option}\0`).join(''));
     order.contents.forEach((content, index) => pipeOf(child, FIRST_DESCRIPTOR + index).end(content));
     const firstPid = await Promise.race([status.firstPid, ended.then(() => undefined)]);
@@ -123,6 +129,7 @@ function supervised(
     // The outermost process reports the program's end; the kernel then ends the others with the first one.
     await whenGone(first);
     running = false;
+    await order.watch?.close();
     const reason = await reasonOf(order, outer, await exitCode);
     await order.group?.remove();
     return { ...exitOf(outer, await exitCode), ...(reason === undefined ? {} : { reason }) };
