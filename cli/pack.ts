@@ -45,11 +45,7 @@ export async function packSkill(
   { driver, remote = UNATTENDED }: PackParts,
   folder: string,
 ): Promise<PackedSkill> {
-  const project = await projectFolder(folder);
-  const source = await readManifest(project);
-  const files = await collectFiles(project, source);
-  const manifest = parseManifest(fileOf(files, MANIFEST).bytes);
-
+  const { project, manifest, files } = await skillFiles(folder);
   const surface =
     manifest.runtime.kind === 'remote'
       ? await surfaceOfRemote({ driver }, remote, manifest)
@@ -62,6 +58,19 @@ export async function packSkill(
   const all = [...files.values()];
   const archive = writeArchive(all);
   return { project, archive, digest: digestOf(archive), manifest, surface, files: all };
+}
+
+/**
+ * What of a project goes into its package, its code bundled; `surface.json` alone is missing. Nothing of it is started.
+ * @throws AppError `manifest-invalid`, `pack-failed`, `archive-too-large`.
+ */
+export async function skillFiles(
+  folder: string,
+): Promise<{ project: string; manifest: Manifest; files: Map<string, ArchiveFile> }> {
+  const project = await projectFolder(folder);
+  const source = await readManifest(project);
+  const files = await collectFiles(project, source);
+  return { project, manifest: parseManifest(fileOf(files, MANIFEST).bytes), files };
 }
 
 async function projectFolder(folder: string): Promise<string> {

@@ -1,15 +1,18 @@
 import { join } from 'node:path';
 import { createBwrapDriver } from '../hub/sandbox/bwrap.ts';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
+import type { Tracer } from '../hub/sandbox/tracer.ts';
 import { createLogger } from '../protocol/node/logger.ts';
 import type { Context } from './command.ts';
 
-/** The sandbox in which skills are packed and checked; the same as the hub's, with its files beside the hub's or elsewhere. */
+/** The sandbox in which skills are packed and checked; the same as the hub's, with its files beside the hub's or elsewhere. With a tracer it is one to learn in. */
 export function openSandbox(
   { home, settings }: Pick<Context, 'home' | 'settings'>,
   stateDir: string = join(home, 'pack', 'sandbox'),
+  tracer?: Tracer,
 ): SandboxDriver {
   return createBwrapDriver({
+    ...(tracer === undefined ? {} : { tracer }),
     path: settings.environment['PATH'] ?? '',
     stateDir,
     forbidden: [home],

@@ -44,15 +44,30 @@ export function createStrace({
   seen: TraceListener;
   /** Lines were too long or too many to be read. */
   lost: (lines: number) => void;
-}): Tracer {
+}): Tracer & {
+  /** Tells all that was seen until now in every sandbox that is watched. */
+  drain(): void;
+} {
   let found: Promise<Tools> | undefined;
+  const watches = new Set<Watch>();
   return {
+    drain() {
+      for (const watch of watches) watch.drain();
+    },
     async watch(program) {
       const tools = await (found ??= findTools(path));
       const folder = await mkdtemp(join(stateDir, 'learn-'));
       const pipe = join(folder, 'trace');
       await promisify(execFile)(tools.mkfifo, ['-m', '600', pipe], { env: {} });
-      return watchPipe(pipe, { tools, folder, program, seen, lost });
+      const watch = await watchPipe(pipe, { tools, folder, program, seen, lost });
+      watches.add(watch);
+      return {
+        ...watch,
+        async close() {
+          watches.delete(watch);
+          await watch.close();
+        },
+      };
     },
   };
 }

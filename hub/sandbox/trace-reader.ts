@@ -1,4 +1,5 @@
-import { readCall, type Seen, seenIn, workingFolderIn } from './trace-call.ts';
+import { readCall, seenIn, workingFolderIn } from './trace-call.ts';
+import type { TraceListener } from './tracer.ts';
 
 /** Longer than any line that strace writes with the options that it is given; what is longer is not read. */
 const MAX_LINE_CHARS = 512 * 1024;
@@ -21,11 +22,13 @@ export interface TraceReader {
  * Tells what a sandbox's processes do from the moment in which the skill's own program is there: what bubblewrap and the
  * launchers did before is no wish of the skill's. `program` is that program's path inside.
  */
-export function traceReader(program: string, seen: (one: Seen) => void): TraceReader {
+export function traceReader(program: string, seen: TraceListener): TraceReader {
   /** Processes that prepared the sandbox; undefined once nothing is to be learned of them. */
   const setup = new Set<number>();
   const unfinished = new Map<number, string>();
   const folders = new Map<number, string>();
+  /** Processes that became another program. */
+  const others = new Set<number>();
   let started = false;
   let folder = FIRST_FOLDER;
   let rest = '';
@@ -65,7 +68,10 @@ export function traceReader(program: string, seen: (one: Seen) => void): TraceRe
       folder = shown;
       if (folders.size < MAX_UNFINISHED) folders.set(pid, shown);
     }
-    for (const one of seenIn(call, shown ?? cwd)) seen(one);
+    for (const one of seenIn(call, shown ?? cwd)) {
+      seen(one, { byOther: others.has(pid) });
+      if (one.kind === 'program' && errno === undefined && others.size < MAX_UNFINISHED) others.add(pid);
+    }
   }
 
   return {

@@ -22,5 +22,5 @@ export interface Watch {
   close(): Promise<void>;
 }
 
-/** What a tracer tells. */
-export type TraceListener = (seen: Seen) => void;
+/** What a tracer tells; `byOther` when it was not the skill's own program, but one that it started. */
+export type TraceListener = (seen: Seen, how: { byOther: boolean }) => void;
