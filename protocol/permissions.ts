@@ -20,7 +20,6 @@ export {
   DEFAULT_RESOURCES,
   NO_PERMISSIONS,
   RESOURCE_BOUNDS,
-  type FilePermission,
   type NetworkPermission,
   type Permissions,
 } from './permissions/shape.ts';

@@ -69,6 +69,8 @@ function inWords(event: DevEvent | CallEvent): { as: 'good' | 'bad' | 'warn' | '
       return [{ as: 'good', text: `skill.json now asks to ${wishInWords(event.wish)}` }];
     case 'undone':
       return [{ as: 'good', text: 'skill.json is what it was before' }];
+    case 'recorded':
+      return [];
     case 'result':
       return [
         event.error === undefined

@@ -1,7 +1,7 @@
 import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { permissionsSchema, NO_PERMISSIONS } from '../../protocol/permissions.ts';
+import { permissionsSchema } from '../../protocol/permissions.ts';
 import type { Used } from './learning.ts';
 
 const FOLDER = '.berth';
@@ -69,14 +69,6 @@ export function projectFiles(project: string) {
     },
   };
 }
-
-/** Nothing at all. */
-export const NOTHING_USED: Used = {
-  network: NO_PERMISSIONS.network,
-  filesystem: NO_PERMISSIONS.filesystem,
-  subprocess: NO_PERMISSIONS.subprocess,
-  env: NO_PERMISSIONS.env,
-};
 
 function asJson(text: string): unknown {
   try {

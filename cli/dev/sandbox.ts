@@ -12,6 +12,8 @@ export interface LearnSandbox {
   listen(listener: TraceListener): void;
   /** Tells all that was done until now. */
   drain(): void;
+  /** @throws AppError `learn-unavailable` when nothing can be watched here. */
+  check(): Promise<void>;
   /** Lines of the trace that could not be read. */
   lost(): number;
 }
@@ -31,6 +33,7 @@ export function openLearnSandbox(context: Pick<Context, 'home' | 'settings'>): L
     driver: openSandbox(context, stateDir, strace),
     listen: (next) => (listener = next),
     drain: () => strace.drain(),
+    check: () => strace.check(),
     lost: () => lost,
   };
 }

@@ -24,7 +24,9 @@ export type DevEvent =
   | { event: 'stderr'; text: string }
   | { event: 'opened'; wish: Wish }
   | { event: 'granted'; wish: Wish }
-  | { event: 'undone' };
+  | { event: 'undone' }
+  /** What the manifest asks for now. */
+  | { event: 'recorded'; used: Used };
 
 /** A skill under development: runs in the sandbox, is started again when it changes, and is learned from. */
 export interface DevSession {
@@ -78,6 +80,7 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
   let learned: Learning | undefined;
   let baseline: { kind: string; entry: string; usual: Baseline } | undefined;
   let filtersHosts = false;
+  let saidOfHosts = false;
   let requests = 0;
   /** Names that were asked for, with the address that stands for each inside. */
   const hosts = new Map<string, string>();
@@ -123,6 +126,13 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
         tell({ event: 'note', text: 'Which variables a binary asks for cannot be seen.' });
     }
     const granted = grantedIn(manifest, choices);
+    if (granted.network.length > 0 && !filtersHosts && !saidOfHosts) {
+      saidOfHosts = true;
+      tell({
+        event: 'note',
+        text: 'This sandbox cannot open certain hosts: which ones are wanted is seen, and none is reached.',
+      });
+    }
     const dataDir = parts.dataDir(manifest.name);
     const bindings = bindingsOf(manifest, choices, dataDir);
     await makeData(dataDir);
@@ -309,6 +319,7 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
         const after = withExactly(before, used);
         if (after !== before) await write(before, after);
         await files.writeRecording({ skill: skill.manifest.name, recorded: now.toISOString(), used });
+        tell({ event: 'recorded', used });
         return used;
       }),
     close: () => inTurn(stop),

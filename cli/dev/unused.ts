@@ -1,13 +1,18 @@
 import { FILE_ORDER, NETWORK_ORDER } from '../../protocol/permissions/lattice.ts';
-import { type Permissions, describe } from '../../protocol/permissions.ts';
-import { NO_PERMISSIONS } from '../../protocol/permissions.ts';
+import { describe, NO_PERMISSIONS, type Permissions } from '../../protocol/permissions.ts';
 import type { Used } from './learning.ts';
 
 /**
  * Sentences about what a manifest asks and a recorded session and its tests never used, or used less of. Only what can be
  * watched is judged.
  */
-export function unusedPermissions(asked: Permissions, used: Used): string[] {
+export function unusedPermissions(asked: Permissions, sessions: readonly Used[]): string[] {
+  const used: Used = {
+    network: sessions.flatMap(({ network }) => network),
+    filesystem: sessions.flatMap(({ filesystem }) => filesystem),
+    subprocess: sessions.flatMap(({ subprocess }) => subprocess),
+    env: sessions.flatMap(({ env }) => env),
+  };
   const words = (part: Partial<Permissions>) => {
     const [sentence = ''] = describe({ ...NO_PERMISSIONS, ...part }, []).can;
     return sentence.replace(/^It can /, '').replace(/\.$/, '');

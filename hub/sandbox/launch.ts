@@ -88,12 +88,13 @@ export async function launch(
     diskMb: plan.limits.diskMb,
     env: plan.env,
   });
-  const watch = await tracer?.watch(program.command[0] ?? '');
+  const mark = markOf(machine.hub, plan.label);
+  const watch = await tracer?.watch({ program: program.command[0] ?? '', bwrap: machine.bwrap, mark });
   const group = await machine.groups?.create(plan.limits);
   return spawnSandbox({
     label: plan.label,
     bwrap: machine.bwrap,
-    mark: markOf(machine.hub, plan.label),
+    mark,
     options,
     command: [...launchers.command, ...program.command, ...plan.runtime.args],
     filter: machine.filter,

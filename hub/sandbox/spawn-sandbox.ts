@@ -40,7 +40,8 @@ const STATUS = 5;
 /** The first descriptor that is free for files and folders. */
 export const FIRST_DESCRIPTOR = 6;
 
-const SEARCH_PATH = '/usr/bin:/bin';
+/** The one variable of bubblewrap's own. */
+export const SEARCH_PATH = '/usr/bin:/bin';
 
 /**
  * Starts bubblewrap and answers once the sandbox's first process exists.
@@ -66,12 +67,12 @@ export async function spawnSandbox(order: SpawnOrder): Promise<SandboxedProcess>
 
 function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
   const own = ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS)];
-  const [program = order.bwrap, ...words] = [...(order.watch?.command ?? []), order.bwrap];
+  const [program, ...words] = order.watch?.command ?? [order.bwrap];
   return spawn(program, [...words, ...own, '--', ...order.command], {
     argv0: order.mark,
     cwd: '/',
     // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
-    env: { PATH: SEARCH_PATH },
+    env: { PATH: order.watch?.path ?? SEARCH_PATH },
     // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
     detached: true,
     stdio: stdioOf(order, nothing),

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
-import { constants, readSync } from 'node:fs';
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { constants, openSync, readSync } from 'node:fs';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { promisify } from 'node:util';
 import { AppError } from '../../protocol/errors.ts';
 import { executable, installHint } from './machine.ts';
+import { SEARCH_PATH } from './spawn-sandbox.ts';
 import { traceReader } from './trace-reader.ts';
 import type { TraceListener, Tracer, Watch } from './tracer.ts';
 
@@ -47,19 +48,25 @@ export function createStrace({
 }): Tracer & {
   /** Tells all that was seen until now in every sandbox that is watched. */
   drain(): void;
+  /** @throws AppError `learn-unavailable` when nothing can be watched here. */
+  check(): Promise<void>;
 } {
   let found: Promise<Tools> | undefined;
   const watches = new Set<Watch>();
   return {
+    async check() {
+      await (found ??= findTools(path));
+    },
     drain() {
       for (const watch of watches) watch.drain();
     },
-    async watch(program) {
+    async watch({ program, bwrap, mark }) {
       const tools = await (found ??= findTools(path));
       const folder = await mkdtemp(join(stateDir, 'learn-'));
       const pipe = join(folder, 'trace');
       await promisify(execFile)(tools.mkfifo, ['-m', '600', pipe], { env: {} });
-      const watch = await watchPipe(pipe, { tools, folder, program, seen, lost });
+      const named = await namedByMark(folder, mark, { ...tools, bwrap });
+      const watch = watchPipe(pipe, { named, folder, program, seen, lost });
       watches.add(watch);
       return {
         ...watch,
@@ -107,36 +114,68 @@ async function findTools(path: string): Promise<Tools> {
   return { sh, strace, setpriv, mkfifo };
 }
 
-async function watchPipe(
+/** A file's name has 255 bytes at most. */
+const MAX_MARK_CHARS = 200;
+
+/**
+ * Links by which programs are started under the hub's mark: what stands around a sandbox is found by it when the hub died
+ * before the kernel knew that they belong together (guard.ts, processes.ts).
+ */
+async function namedByMark(
+  folder: string,
+  mark: string,
+  programs: Record<keyof Named, string>,
+): Promise<Named> {
+  const link = async (name: keyof Named): Promise<string> => {
+    const named = `${mark.replaceAll('/', '_').slice(0, MAX_MARK_CHARS)}:${name}`;
+    await symlink(programs[name], join(folder, named));
+    return named;
+  };
+  return {
+    sh: programs.sh,
+    setpriv: await link('setpriv'),
+    strace: await link('strace'),
+    bwrap: await link('bwrap'),
+  };
+}
+
+interface Named {
+  sh: string;
+  setpriv: string;
+  strace: string;
+  bwrap: string;
+}
+
+function watchPipe(
   pipe: string,
   {
-    tools,
+    named,
     folder,
     program,
     seen,
     lost,
-  }: { tools: Tools; folder: string; program: string; seen: TraceListener; lost: (lines: number) => void },
-): Promise<Watch> {
-  // Opened for writing, too: without a writer a pipe ends, and the tracer comes later.
-  const handle = await open(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  }: { named: Named; folder: string; program: string; seen: TraceListener; lost: (lines: number) => void },
+): Watch {
+  // Opened for writing, too: without a writer a pipe ends, and the tracer comes later. The socket closes it.
+  const descriptor = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
   const reader = traceReader(program, seen);
   const decoder = new StringDecoder('latin1');
   const buffer = Buffer.alloc(CHUNK_BYTES);
   let told = 0;
-  let open_ = true;
+  let isOpen = true;
   const take = (chunk: Buffer): void => {
     reader.take(decoder.write(chunk));
     const more = reader.lost() - told;
     told += more;
     if (more > 0) lost(more);
   };
-  const socket = new Socket({ fd: handle.fd, readable: true, writable: false });
+  const socket = new Socket({ fd: descriptor, readable: true, writable: false });
   socket.on('data', take);
   socket.on('error', () => undefined);
 
   function drain(): void {
-    for (let taken = 0; open_ && taken < DRAIN_BYTES;) {
-      const length = readNow(handle.fd, buffer);
+    for (let taken = 0; isOpen && taken < DRAIN_BYTES;) {
+      const length = readNow(descriptor, buffer);
       if (length === 0) return;
       taken += length;
       take(buffer.subarray(0, length));
@@ -145,15 +184,17 @@ async function watchPipe(
   return {
     command: [
       // The first line of the options is a gate: the tracer is in its control group before it starts anything.
-      ...[tools.sh, '-c', 'read -r _ <&3 && exec "$@"', 'berth-learn'],
-      ...[tools.setpriv, '--pdeathsig', 'KILL'],
-      ...[tools.strace, ...OPTIONS, '-o', pipe],
+      ...([named.sh, '-c', 'read -r _ <&3 && exec "$@"', 'berth-learn'] as const),
+      ...[named.setpriv, '--pdeathsig', 'KILL'],
+      // Bubblewrap's first process keeps a copy of its variables that a skill can read.
+      ...[named.strace, ...OPTIONS, '-E', `PATH=${SEARCH_PATH}`, '-o', pipe, named.bwrap],
     ],
+    path: `${folder}:${SEARCH_PATH}`,
     drain,
     async close() {
-      if (!open_) return;
+      if (!isOpen) return;
       drain();
-      open_ = false;
+      isOpen = false;
       await new Promise<void>((resolve) => socket.once('close', () => resolve()).destroy());
       await rm(folder, { recursive: true, force: true });
     },

@@ -32,7 +32,7 @@ const PATH = new RegExp(
 );
 const CONNECT_IPV4 = new RegExp(String.raw`sin_port=htons\((\d+)\), sin_addr=inet_addr\("(${HEX})"\)`);
 const CONNECT_IPV6 = new RegExp(String.raw`sin6_port=htons\((\d+)\),.*inet_pton\(AF_INET6, "(${HEX})"`);
-const PAYLOAD = new RegExp(String.raw`(?:^-?\d+(?:<${HEX}>)?, |iov_base=)"(${HEX})"`, 'g');
+const PAYLOAD = new RegExp(String.raw`(?:^-?\d+(?:<[^>]*>)?, |iov_base=)"(${HEX})"`, 'g');
 
 /** Calls that ask about a path and change nothing. */
 const LOOKS = new Set([

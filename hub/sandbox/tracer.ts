@@ -6,16 +6,27 @@ import type { Seen } from './trace-call.ts';
  */
 export interface Tracer {
   /**
-   * Makes ready for one sandbox, whose skill is the program at this path inside.
+   * Makes ready for one sandbox.
    * @throws AppError `learn-unavailable` when nothing can be watched here.
    */
-  watch(program: string): Promise<Watch>;
+  watch(order: WatchOrder): Promise<Watch>;
+}
+
+/** Which sandbox is to be watched. */
+export interface WatchOrder {
+  /** The skill's own program, by its path inside. */
+  program: string;
+  bwrap: string;
+  /** The name by which every process around the sandbox is known as this hub's, should the hub die. */
+  mark: string;
 }
 
 /** The watch over one sandbox. */
 export interface Watch {
-  /** What bubblewrap is started by: a program and its arguments, to which the sandbox's own command is added. */
-  readonly command: readonly string[];
+  /** What is started in bubblewrap's place: bubblewrap last, to which its options are added. */
+  readonly command: readonly [program: string, ...words: string[]];
+  /** Where that looks for programs. */
+  readonly path: string;
   /** Tells all that was seen until now; what a skill did before it answered is told before its answer is read. */
   drain(): void;
   /** Once the sandbox is gone, or was never made: tells the rest, and keeps nothing. Safe to call twice. */

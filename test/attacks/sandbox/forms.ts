@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
-import { outcomeOf, type Outcome } from './outcome.ts';
+import { outcomeOf, type Outcome, watching } from './outcome.ts';
 
 /** How a hub may be run; the sandbox takes another form in each. */
 export type FormName =
@@ -31,6 +31,7 @@ if (FORM_NAMES.length === 1) {
 /** A hub's sandbox in one form, with a home, a granted workspace and a data folder as that form has them. */
 export interface Form {
   name: FormName;
+  watched: boolean;
   /** The process that plays the hub. */
   hubPid: number;
   /** The hub's home, 0700; nothing of it may be seen. */
@@ -52,8 +53,11 @@ const NOBODY = 65_534;
 /** Where the ordinary hub finds an open file that it never asked for. */
 const LEAKED_DESCRIPTOR = 60;
 
-/** Makes the form. A machine without a usable sandbox fails here, and so does every test. */
-export async function openForm(name: FormName): Promise<Form> {
+/**
+ * Makes the form. A machine without a usable sandbox fails here, and so does every test. `watched`: what is started is
+ * seen by a tracer, as in learn runs.
+ */
+export async function openForm(name: FormName, { watched = false } = {}): Promise<Form> {
   const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
   await chmod(base, 0o755);
   const asNobody = name === 'an ordinary user' && process.getuid?.() === 0;
@@ -72,11 +76,12 @@ export async function openForm(name: FormName): Promise<Form> {
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, account: NOBODY })
-    : hubHere({ stateDir, home });
+    ? await hubOfItsOwn({ base, stateDir, home, watched, account: NOBODY })
+    : hubHere({ stateDir, home, watched });
   let packages = 0;
   return {
     name,
+    watched,
     home,
     neighbour,
     workspace,
@@ -136,13 +141,23 @@ function searchPath(): string {
   return PATH;
 }
 
-function hubHere({ stateDir, home }: { stateDir: string; home: string }): Hub {
+function hubHere({ stateDir, home, watched }: { stateDir: string; home: string; watched: boolean }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
-  const driver = createBwrapDriver({ path: searchPath(), stateDir, forbidden: [home], log });
+  const watch = watched ? watching(searchPath(), stateDir) : undefined;
+  const driver = createBwrapDriver({
+    path: searchPath(),
+    stateDir,
+    forbidden: [home],
+    log,
+    ...(watch === undefined ? {} : { tracer: watch.tracer }),
+  });
   return {
     pid: process.pid,
     report: () => driver.report(),
-    run: (plan) => outcomeOf(driver, plan),
+    run: async (plan) => ({
+      ...(await outcomeOf(driver, plan)),
+      ...(watch === undefined ? {} : { seen: watch.taken() }),
+    }),
     close: async () => undefined,
   };
 }
@@ -163,6 +178,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     base: folder,
     stateDir: join(form.home, 'sandbox'),
     home: form.home,
+    watched: form.watched,
     ...(asNobody ? { account: form.owner } : {}),
   });
   onTestFinished(() => hub.close());
@@ -174,6 +190,7 @@ async function hubOfItsOwn(options: {
   base: string;
   stateDir: string;
   home: string;
+  watched: boolean;
   account?: number;
 }): Promise<SeparateHub> {
   const bundle = join(options.base, 'hub.mjs');
@@ -191,7 +208,10 @@ async function hubOfItsOwn(options: {
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
-  const program = [process.execPath, bundle, options.stateDir, options.home, searchPath()];
+  const program = [
+    ...[process.execPath, bundle, options.stateDir, options.home, searchPath()],
+    ...(options.watched ? ['watched'] : []),
+  ];
   const command =
     options.account === undefined
       ? program
@@ -249,8 +269,9 @@ async function hubOfItsOwn(options: {
         stdout: output,
         stderr,
         exit,
-      } = await ask<{ stdout: string; stderr: string; exit: Outcome['exit'] }>('run', plan);
-      return { stdout: Buffer.from(output, 'base64'), stderr, exit };
+        seen,
+      } = await ask<Omit<Outcome, 'stdout'> & { stdout: string }>('run', plan);
+      return { stdout: Buffer.from(output, 'base64'), stderr, exit, ...(seen === undefined ? {} : { seen }) };
     },
     async close() {
       child.kill('SIGKILL');
