@@ -17,7 +17,7 @@ import type { LearnSandbox } from './sandbox.ts';
 /** What happens in a session, as it happens. */
 export type DevEvent =
   | { event: 'started'; skill: string; version: string; tools: readonly string[] }
-  /** It does not run; a change of its sources tries again. */
+  /** It could not be built, and what ran before runs on; or it does not start. A change of its sources tries again. */
   | { event: 'failed'; code: string; detail: string; hint?: string | undefined }
   | { event: 'refused'; wish: Wish }
   | { event: 'note'; text: string }

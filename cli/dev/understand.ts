@@ -11,7 +11,7 @@ export type Meaning =
   | { is: 'note'; text: string };
 
 /** The sandbox's own places: nothing in them is anybody else's. */
-const OWN_PLACES = ['/tmp', '/run', '/proc', '/dev', '/sys'];
+const OWN_PLACES = ['/run', '/proc', '/dev', '/sys'];
 /** Where the system keeps itself: looked into by loaders and runtimes at all times. */
 const SYSTEM_PLACES = ['/usr', '/lib', '/lib64', '/bin', '/sbin', '/etc'];
 const PROGRAM_FOLDERS = ['/usr/bin', '/bin', '/usr/local/bin', '/sbin', '/usr/sbin'];
@@ -119,7 +119,7 @@ function elsewhere(
   // Who walks down a path looks at its first folder, and wants something far below.
   if (!isThere || (act === 'look' && posix.dirname(path) === '/')) return undefined;
   if (
-    folder === '/' ||
+    ['/', '/tmp'].includes(folder) ||
     liesIn(folder, '/etc') ||
     ground.forbidden.some((one) => liesIn(folder, one) || liesIn(one, folder))
   )
