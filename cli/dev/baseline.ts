@@ -10,12 +10,16 @@ const PROGRAMS = {
 import { execFile } from 'node:child_process';
 import dns from 'node:dns/promises';
 import os from 'node:os';
+import readline from 'node:readline';
+import tty from 'node:tty';
 const quietly = async (work) => { try { await work(); } catch {} };
 await quietly(() => dns.lookup('baseline.invalid'));
 await quietly(() => dns.resolve4('baseline.invalid'));
 await quietly(() => fetch('http://127.0.0.1:1/'));
 await quietly(() => new Promise((resolve) => execFile('baseline-invalid', () => resolve())));
-await quietly(() => os.userInfo());
+await quietly(() => [os.userInfo(), os.homedir(), os.tmpdir()]);
+await quietly(() => tty.WriteStream.prototype.getColorDepth());
+await quietly(() => readline.createInterface({ input: process.stdin }).close());
 new Date().toLocaleString();
 process.exit(0);
 `,

@@ -72,7 +72,8 @@ export async function develop(context: Context, given: DevOptions): Promise<Outc
   let used: Used | undefined;
   try {
     await session.load();
-    const call = async (line: string): Promise<void> => tell(await called(session, line));
+    const call = async (line: string, signal = context.signal): Promise<void> =>
+      tell(await called(session, line, signal));
     for (const line of given.call) await call(line);
     if (given.stdio) {
       server = serveStdio(session, {
@@ -133,10 +134,10 @@ async function outcomeOf({
 }
 
 /** Calls a tool as `name {json}` says. What fails is an answer, too. */
-async function called(session: DevSession, line: string) {
+async function called(session: DevSession, line: string, signal: AbortSignal) {
   const [, tool = '', text = ''] = /^\s*(\S+)\s*(.*)$/s.exec(line) ?? [];
   try {
-    const result = await session.request('tools/call', { name: tool, arguments: argumentsOf(text) });
+    const result = await session.request('tools/call', { name: tool, arguments: argumentsOf(text) }, signal);
     return { event: 'result', tool, result } as const;
   } catch (error) {
     const { code, message } = asAppError(error);

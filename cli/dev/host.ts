@@ -3,6 +3,8 @@ import { isAbsolute, join } from 'node:path';
 import { normalise } from '../../protocol/permissions.ts';
 import type { Ground } from './ground.ts';
 
+/** Variables that every sandbox has, beside those that no manifest may name. */
+const SET_INSIDE = new Set(['LANG', 'PWD']);
 const ELF = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
 
 /** What a session asks this machine, and nothing that changes it. */
@@ -24,7 +26,11 @@ export function hostQuestions(
       return known;
     },
     hasVariable(name) {
-      return environment[name] !== undefined && canBeAsked(() => normalise({ env: [name] }));
+      return (
+        !SET_INSIDE.has(name) &&
+        environment[name] !== undefined &&
+        canBeAsked(() => normalise({ env: [name] }))
+      );
     },
   };
 }
