@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Seen } from '../../../hub/sandbox/trace-call.ts';
@@ -178,3 +180,14 @@ function query(name: string, type = 1): Buffer {
     Buffer.from([0, 0, type, 0, 1]),
   ]);
 }
+
+describe('a hub that serves', () => {
+  it('has no tracer', verifies('learn.holds'), () => {
+    const root = join(import.meta.dirname, '../../..');
+    const calling = readdirSync(join(root, 'hub'), { recursive: true, encoding: 'utf8' })
+      .concat('../cli/commands/up.ts', '../cli/up.ts', '../cli/commands/serve/hub.ts')
+      .filter((path) => path.endsWith('.ts') && path !== 'sandbox/strace.ts')
+      .filter((path) => /createStrace|tracer:/.test(readFileSync(join(root, 'hub', path), 'utf8')));
+    expect(calling).toEqual([]);
+  });
+});
