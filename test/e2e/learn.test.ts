@@ -3,18 +3,18 @@ import { chmod, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { Readable, PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { checkSkill } from '../../../cli/check.ts';
-import { readSettings } from '../../../cli/config.ts';
-import type { DevEvent } from '../../../cli/dev/session.ts';
-import { openLearnSandbox } from '../../../cli/dev/sandbox.ts';
-import { run } from '../../../cli/main.ts';
-import { openSandbox } from '../../../cli/sandbox.ts';
-import { type CliResult, runCli } from '../../support/run-cli.ts';
-import { skillFolder, type TestTool } from '../../support/skill-folder.ts';
-import { tempFolder } from '../../support/temp-folder.ts';
-import { verifies } from '../../support/verifies.ts';
+import { checkSkill } from '../../cli/check.ts';
+import { readSettings } from '../../cli/config.ts';
+import type { DevEvent } from '../../cli/dev/session.ts';
+import { openLearnSandbox } from '../../cli/dev/sandbox.ts';
+import { run } from '../../cli/main.ts';
+import { openSandbox } from '../../cli/sandbox.ts';
+import { type CliResult, runCli } from '../support/run-cli.ts';
+import { skillFolder, type TestTool } from '../support/skill-folder.ts';
+import { tempFolder } from '../support/temp-folder.ts';
+import { verifies } from '../support/verifies.ts';
 
-const SAMPLE = join(import.meta.dirname, '../../support/skills/reads-calls-runs');
+const SAMPLE = join(import.meta.dirname, '../support/skills/reads-calls-runs');
 
 /** The sample and a workspace that anybody may use, in a folder of the test. */
 async function sample(): Promise<{ home: string; project: string; workspace: string }> {
