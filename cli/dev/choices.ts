@@ -157,6 +157,35 @@ export function withFolderChoice(choices: Choices, path: string, folder: string)
   return { ...choices, config: { ...choices.config, [key]: folder }, folders: [...choices.folders, key] };
 }
 
+/** A config value that stands for another folder keeps its name. */
+export function withFreeKey(wish: Wish, { config }: Choices): Wish {
+  if (wish.kind !== 'path' || wish.folder === undefined) return wish;
+  const key = wish.path.slice('${config.'.length, -1);
+  const taken = (name: string) => Object.hasOwn(config, name) && config[name] !== wish.folder;
+  let free = key;
+  for (let number = 2; taken(free); number += 1) free = `${key}_${number}`;
+  return { ...wish, path: `\${config.${free}}` };
+}
+
+/** @throws AppError `usage-invalid` naming the flag for a folder that is granted and that nothing stands for. */
+export function refuseMissingFolders(manifest: Manifest, choices: Choices): void {
+  const missing = grantedIn(manifest, choices)
+    .filesystem.map(({ path }) => path.slice(0, path.indexOf('}') + 1))
+    .find(
+      (root) =>
+        (root === '${workspace}' && choices.workspace === undefined) ||
+        (root.startsWith('${config.') && !choices.folders.includes(root.slice('${config.'.length, -1))),
+    );
+  if (missing === undefined) return;
+  throw new AppError('usage-invalid', {
+    detail: `The manifest names ${missing}, and no folder stands for it.`,
+    hint:
+      missing === '${workspace}'
+        ? 'Give --workspace DIR.'
+        : `Give --folder ${missing.slice('${config.'.length, -1)}=DIR.`,
+  });
+}
+
 export function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -5,11 +5,21 @@ import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import { skillFiles } from '../pack.ts';
 import { type Baseline, baselineOf } from './baseline.ts';
-import { bindingsOf, type Choices, grantedIn, rootsOf, withChoice, withFolderChoice } from './choices.ts';
+import {
+  bindingsOf,
+  type Choices,
+  grantedIn,
+  refuseMissingFolders,
+  rootsOf,
+  withChoice,
+  withFolderChoice,
+  withFreeKey,
+} from './choices.ts';
 import type { Ground } from './ground.ts';
 import { learning, type Learning, type Used } from './learning.ts';
 import type { Wish } from './learn-event.ts';
 import { withExactly, withPermission } from './manifest-edit.ts';
+import { manifestSteps } from './manifest-steps.ts';
 import { projectFiles } from './project-files.ts';
 import { digestOfFiles, type Run, runnableRuntime, startRun } from './run.ts';
 import type { LearnSandbox } from './sandbox.ts';
@@ -84,8 +94,7 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
   let requests = 0;
   /** Names that were asked for, with the address that stands for each inside. */
   const hosts = new Map<string, string>();
-  const earlier: { before: string; after: string }[] = [];
-  let atStart: string | undefined;
+  const steps = manifestSteps(files);
   let last: Promise<unknown> = Promise.resolve();
 
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -118,7 +127,7 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
     digest: string,
   ): Promise<void> {
     const runtime = runnableRuntime(manifest);
-    await refuseMissing(manifest);
+    refuseMissingFolders(manifest, choices);
     filtersHosts = (await sandbox.driver.report()).enforces.includes('hostFilter');
     if (baseline?.kind !== runtime.kind || baseline.entry !== runtime.entry) {
       baseline = { kind: runtime.kind, entry: runtime.entry, usual: await baselineOf(sandbox, runtime) };
@@ -189,25 +198,6 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
     await sandbox.driver.makeOwned(folder);
   }
 
-  async function refuseMissing(manifest: Manifest): Promise<void> {
-    const { filesystem } = grantedIn(manifest, choices);
-    const missing = filesystem
-      .map(({ path }) => path.slice(0, path.indexOf('}') + 1))
-      .find(
-        (root) =>
-          (root === '${workspace}' && choices.workspace === undefined) ||
-          (root.startsWith('${config.') && !choices.folders.includes(root.slice('${config.'.length, -1))),
-      );
-    if (missing === undefined) return;
-    throw new AppError('usage-invalid', {
-      detail: `The manifest names ${missing}, and no folder stands for it.`,
-      hint:
-        missing === '${workspace}'
-          ? 'Give --workspace DIR.'
-          : `Give --folder ${missing.slice('${config.'.length, -1)}=DIR.`,
-    });
-  }
-
   async function stop(): Promise<void> {
     const { run } = running ?? {};
     running = undefined;
@@ -264,21 +254,12 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
       choices = withChoice(choices, named);
       tell({ event: 'opened', wish: named });
     } else {
-      const before = await files.readManifest();
-      const after = withPermission(before, named, reason);
-      await write(before, after);
-      earlier.push({ before, after });
+      await steps.change((text) => withPermission(text, named, reason));
       if (named.kind === 'path' && named.folder !== undefined)
         choices = withFolderChoice(choices, named.path, named.folder);
       tell({ event: 'granted', wish: named });
     }
     await load();
-  }
-
-  async function write(before: string, after: string): Promise<void> {
-    if (atStart === undefined) await files.keepManifest(before);
-    atStart ??= before;
-    await files.writeManifest(after);
   }
 
   return {
@@ -289,19 +270,11 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
     grant: (wish, reason) => inTurn(() => grant(wish, reason)),
     undo: () =>
       inTurn(async () => {
-        const step = earlier.at(-1);
-        if (step === undefined || (await files.readManifest()) !== step.after) {
-          throw new AppError('usage-invalid', {
-            detail:
-              step === undefined ? 'Nothing was added in this session.' : 'The manifest was changed since.',
-          });
-        }
-        await files.writeManifest(step.before);
-        earlier.pop();
+        await steps.undo();
         tell({ event: 'undone' });
         await load();
       }),
-    changed: async () => atStart !== undefined && atStart !== (await files.readManifest()),
+    changed: steps.changed,
     record: (now) =>
       inTurn(async () => {
         sandbox.drain();
@@ -315,25 +288,13 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
             hint: requests === 0 ? "Call its tools, such as --call 'greet {}'." : 'Record a shorter session.',
           });
         }
-        const before = await files.readManifest();
-        const after = withExactly(before, used);
-        if (after !== before) await write(before, after);
+        await steps.change((text) => withExactly(text, used));
         await files.writeRecording({ skill: skill.manifest.name, recorded: now.toISOString(), used });
         tell({ event: 'recorded', used });
         return used;
       }),
     close: () => inTurn(stop),
   };
-}
-
-/** A config value that stands for another folder keeps its name. */
-function withFreeKey(wish: Wish, { config }: Choices): Wish {
-  if (wish.kind !== 'path' || wish.folder === undefined) return wish;
-  const key = wish.path.slice('${config.'.length, -1);
-  const taken = (name: string) => Object.hasOwn(config, name) && config[name] !== wish.folder;
-  let free = key;
-  for (let number = 2; taken(free); number += 1) free = `${key}_${number}`;
-  return { ...wish, path: `\${config.${free}}` };
 }
 
 /** Where the data of a skill under development lies: apart from what a hub keeps for it. */

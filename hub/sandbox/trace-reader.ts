@@ -79,12 +79,13 @@ export function traceReader(program: string, seen: TraceListener): TraceReader {
       const parts = (rest + chunk).split('\n');
       rest = parts.pop() ?? '';
       for (const part of parts) {
-        if (skipping || part.length > MAX_LINE_CHARS) lost += 1;
-        else line(part);
+        if (part.length > MAX_LINE_CHARS) lost += 1;
+        else if (!skipping) line(part);
         skipping = false;
       }
       if (rest.length <= MAX_LINE_CHARS) return;
       rest = '';
+      if (!skipping) lost += 1;
       skipping = true;
     },
     lost: () => lost,

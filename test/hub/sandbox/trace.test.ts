@@ -164,6 +164,8 @@ describe('a trace', () => {
       65_536,
     );
     expect(endless).toMatchObject({ seen: [path('/b', 'name')], lost: 1 });
+    // Told at once: what has no end is not kept until it has one.
+    expect(readAll(`${START}11 openat(${'x'.repeat(600_000)}`, 65_536).lost).toBe(1);
   });
 });
 
