@@ -23,7 +23,8 @@ process.env = new Proxy(process.env, {
 const PYTHON = `import os, sys
 def watch():
     folder = ${JSON.stringify(FOLDER)}
-    os.environ.pop('PYTHONPATH', None)
+    rest = [one for one in os.environ.pop('PYTHONPATH', '').split(os.pathsep) if one and one != folder]
+    if rest: os.environ['PYTHONPATH'] = os.pathsep.join(rest)
     sys.path[:] = [one for one in sys.path if one != folder]
     asked = set()
     kind = type(os.environ)
