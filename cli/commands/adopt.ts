@@ -74,7 +74,13 @@ export const adopt = command({
     refuseUnknownNames(source.servers, except);
     const installed = dryRun ? [] : await before.readyToPublish(context);
     const { acceptanceOf } = await import('../acceptance.ts');
-    const said = await acceptanceOf(context, { ...flags, workspace: undefined, set: [], allowHost: [], without: [] });
+    const said = await acceptanceOf(context, {
+      ...flags,
+      workspace: undefined,
+      set: [],
+      allowHost: [],
+      without: [],
+    });
     const inputs = source.file?.config.inputs ?? [];
     const wanted = source.servers.filter(
       (entry) => !isBerth(entry) && !entry.disabled && !except.includes(entry.name),

@@ -33,6 +33,7 @@ import { faultOf, greetProbe, PROBE_PORTS, probePlan } from './self-test.ts';
 import type { SpawnedSandbox } from './spawn-sandbox.ts';
 import { ownMountTable } from './verify-mounts.ts';
 import { stayingMounted } from './watch-places.ts';
+import type { Tracer } from './tracer.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */
 const UNPRIVILEGED: Account = NOBODY;
@@ -60,11 +61,14 @@ export interface BwrapDriver extends SandboxDriver {
 export function createBwrapDriver({
   log,
   egress,
+  tracer,
   ...options
 }: BwrapOptions & {
   log: Logger;
   /** Serves the networks of sandboxes; absent: no hosts can be granted, and nothing is looked at for it. */
   egress?: Egress;
+  /** Watches what is started, for learn runs alone; a hub that serves has none. */
+  tracer?: Tracer;
 }): BwrapDriver {
   let looked: Promise<Found> | undefined;
   const dataFolders = new Map<string, { uid: number; users: number }>();
@@ -103,7 +107,7 @@ export function createBwrapDriver({
         const leave = await enterDataFolder(dataFolders, plan, standing);
         try {
           const process = await withNetwork(border, plan, (network) =>
-            startHeld(machine, plan, standing, { granted, table, network }),
+            startHeld(machine, plan, standing, { granted, table, network, tracer }),
           );
           void process.exited.then(leave);
           log.debug({ skill: plan.label, pid: process.pid, standing: standing.kind }, 'sandbox started');
@@ -294,18 +298,23 @@ async function startHeld(
   {
     granted,
     table,
-    network,
-  }: { granted: readonly HeldMount[]; table: readonly Mount[]; network: SandboxNetwork | undefined },
+    ...around
+  }: {
+    granted: readonly HeldMount[];
+    table: readonly Mount[];
+    network: SandboxNetwork | undefined;
+    tracer: Tracer | undefined;
+  },
   attempts = START_ATTEMPTS,
 ): Promise<SpawnedSandbox> {
   if (plan.readOnly === true) {
     const held = granted.map((mount) => ({ ...mount, mode: 'r' as const }));
-    return launch(machine, plan, standing, { held, own: table, network });
+    return launch(machine, plan, standing, { held, own: table, ...around });
   }
   const places = await holdPlaces(machine.standIns, granted, plan.mounts);
   const start = (made: (first: ProcessIdentity) => void) => {
     const held = [...granted, ...places.mounts].toSorted((a, b) => (a.target < b.target ? -1 : 1));
-    return launch(machine, plan, standing, { held, own: table, network, made });
+    return launch(machine, plan, standing, { held, own: table, ...around, made });
   };
   try {
     return await stayingMounted(places, start);
@@ -313,7 +322,7 @@ async function startHeld(
     await places.release();
     // Somebody tidied up in this very moment, such as the guard of a hub that was killed.
     if (attempts > 1 && (await areGone(places.mounts)))
-      return await startHeld(machine, plan, standing, { granted, table, network }, attempts - 1);
+      return await startHeld(machine, plan, standing, { granted, table, ...around }, attempts - 1);
     throw error;
   } finally {
     await places.close();

@@ -239,14 +239,16 @@ const INSTALLERS = {
   zypper: 'zypper install -y',
 } as const;
 
-async function installHint(name: string, path: string, root: boolean): Promise<string> {
+/** The command that installs a package of the system. */
+export async function installHint(name: string, path: string, root: boolean): Promise<string> {
   for (const [installer, command] of Object.entries(INSTALLERS)) {
     if ((await executable(installer, path)) !== undefined) return `${root ? '' : 'sudo '}${command} ${name}`;
   }
   return `${root ? '' : 'sudo '}apt-get install -y ${name}`;
 }
 
-async function executable(name: string, path: string): Promise<string | undefined> {
+/** The first program of a name on a search path. */
+export async function executable(name: string, path: string): Promise<string | undefined> {
   for (const folder of path.split(':').filter(isAbsolute)) {
     const file = join(folder, name);
     const usable = await access(file, constants.X_OK).then(

@@ -9,7 +9,7 @@ import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
-import { outcomeOf, type Outcome } from './outcome.ts';
+import { outcomeOf, type Outcome, watching } from './outcome.ts';
 
 /** How a hub may be run; the sandbox takes another form in each. */
 export type FormName =
@@ -32,6 +32,7 @@ if (FORM_NAMES.length === 1) {
 /** A hub's sandbox in one form, with a home, a granted workspace and a data folder as that form has them. */
 export interface Form {
   name: FormName;
+  watched: boolean;
   /** The process that plays the hub. */
   hubPid: number;
   /** The hub's home, 0700; nothing of it may be seen. */
@@ -53,8 +54,14 @@ const NOBODY = 65_534;
 /** Where the ordinary hub finds an open file that it never asked for. */
 const LEAKED_DESCRIPTOR = 60;
 
-/** Makes the form. A machine without a usable sandbox fails here, and so does every test. `programs` is a folder whose programs come before the machine's. */
-export async function openForm(name: FormName, { programs }: { programs?: string } = {}): Promise<Form> {
+/**
+ * Makes the form. A machine without a usable sandbox fails here, and so does every test. `programs` is a folder whose
+ * programs come before the machine's; `watched`: what is started is seen by a tracer, as in learn runs.
+ */
+export async function openForm(
+  name: FormName,
+  { programs, watched = false }: { programs?: string; watched?: boolean } = {},
+): Promise<Form> {
   const path = programs === undefined ? searchPath() : `${programs}:${searchPath()}`;
   const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
   await chmod(base, 0o755);
@@ -74,11 +81,12 @@ export async function openForm(name: FormName, { programs }: { programs?: string
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, path, account: NOBODY })
-    : hubHere({ stateDir, home, path });
+    ? await hubOfItsOwn({ base, stateDir, home, path, watched, account: NOBODY })
+    : hubHere({ stateDir, home, path, watched });
   let packages = 0;
   return {
     name,
+    watched,
     home,
     neighbour,
     workspace,
@@ -138,13 +146,34 @@ function searchPath(): string {
   return PATH;
 }
 
-function hubHere({ stateDir, home, path }: { stateDir: string; home: string; path: string }): Hub {
+function hubHere({
+  stateDir,
+  home,
+  path,
+  watched,
+}: {
+  stateDir: string;
+  home: string;
+  path: string;
+  watched: boolean;
+}): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
-  const driver = createBwrapDriver({ path, stateDir, forbidden: [home], log, egress: watchedEgress() });
+  const watch = watched ? watching(path, stateDir) : undefined;
+  const driver = createBwrapDriver({
+    path,
+    stateDir,
+    forbidden: [home],
+    log,
+    egress: watchedEgress(),
+    ...(watch === undefined ? {} : { tracer: watch.tracer }),
+  });
   return {
     pid: process.pid,
     report: () => driver.report(),
-    run: (plan) => outcomeOf(driver, plan),
+    run: async (plan) => ({
+      ...(await outcomeOf(driver, plan)),
+      ...(watch === undefined ? {} : { seen: watch.taken() }),
+    }),
     close: async () => undefined,
   };
 }
@@ -166,6 +195,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     stateDir: join(form.home, 'sandbox'),
     home: form.home,
     path: searchPath(),
+    watched: form.watched,
     ...(asNobody ? { account: form.owner } : {}),
   });
   onTestFinished(() => hub.close());
@@ -178,6 +208,7 @@ async function hubOfItsOwn(options: {
   stateDir: string;
   home: string;
   path: string;
+  watched: boolean;
   account?: number;
 }): Promise<SeparateHub> {
   const bundle = join(options.base, 'hub.mjs');
@@ -195,7 +226,10 @@ async function hubOfItsOwn(options: {
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
-  const program = [process.execPath, bundle, options.stateDir, options.home, options.path];
+  const program = [
+    ...[process.execPath, bundle, options.stateDir, options.home, options.path],
+    ...(options.watched ? ['watched'] : []),
+  ];
   const command =
     options.account === undefined
       ? program
@@ -253,8 +287,9 @@ async function hubOfItsOwn(options: {
         stdout: output,
         stderr,
         exit,
-      } = await ask<{ stdout: string; stderr: string; exit: Outcome['exit'] }>('run', plan);
-      return { stdout: Buffer.from(output, 'base64'), stderr, exit };
+        seen,
+      } = await ask<Omit<Outcome, 'stdout'> & { stdout: string }>('run', plan);
+      return { stdout: Buffer.from(output, 'base64'), stderr, exit, ...(seen === undefined ? {} : { seen }) };
     },
     async close() {
       child.kill('SIGKILL');
