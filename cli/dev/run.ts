@@ -137,7 +137,7 @@ function planOf(
   const plan = sandboxPlan({
     label: `${manifest.name}@${manifest.version}`,
     packageDir,
-    holder: { skill: manifest.name, user: LOCAL_USER, background: granted.background },
+    holder: { skill: manifest.name, user: LOCAL_USER },
     runtime,
     // Names that stand for an address of nobody are no network: there the sandbox has none.
     permissions: hosts.size === 0 ? granted : { ...granted, network: [] },
