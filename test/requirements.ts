@@ -338,7 +338,8 @@ export const REQUIREMENTS = {
   'install.allowed-hosts':
     'Hosts that a manifest leaves open are named at the install, kept by upgrades, and each is a grant of its own.',
   'grants.cut': 'A host that is taken back is cut from the skill within a second, calls in flight or not.',
-  'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
+  'install.network-blocked':
+    'Where the network cannot be limited to hosts, a skill that asks for it installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
   'install.no-downgrade': 'A version older than the one that serves is never taken in silence.',
   'install.signer-change': 'Another signer of a namespace is never accepted in silence.',
