@@ -16,6 +16,7 @@ import { narrowedTo, regrant } from './grants.ts';
 import type { InstallParts } from './install.ts';
 import type { InstalledSkill } from './installed.ts';
 import { configOf, goesBack, grantedBy, needsOf, proposedTools, widenings } from './proposal.ts';
+import { notAllowed } from './sandbox/unsandboxed.ts';
 import type { HubTables } from './store/schema.ts';
 
 /** Something that waits for, or had, an admin's decision. */
@@ -112,6 +113,8 @@ export async function decide(
 ): Promise<InstalledSkill> {
   refuseSettled(proposal);
   const { id, offered, current } = proposal;
+  const unsandboxed = accepted.unsandboxed === true;
+  if (unsandboxed) refuseUnsandboxed(parts, offered);
   const granted = grantedBy(offered, current, accepted.without);
   const manifest = narrowedTo(offered.manifest, granted);
   const fields = offered.manifest.config;
@@ -135,7 +138,8 @@ export async function decide(
     });
   }
   const fullConfig = configOf(offered.manifest.config, config);
-  await refuseUngrantableFolders(parts, offered, granted, workspace, fullConfig);
+  const driver = unsandboxed ? parts.unsandboxed : parts.driver;
+  await refuseUngrantableFolders({ ...parts, driver }, offered, granted, workspace, fullConfig);
   const answers = answersFor(proposal, granted, accepted);
 
   if (accepted.secrets !== undefined) await parts.secrets.keep(offered.name, accepted.secrets);
@@ -145,7 +149,7 @@ export async function decide(
     if (row?.state !== 'waiting') throw settledError(id, row?.state ?? 'gone');
     await refuseIfChanged(trx, proposal);
     await serve(trx, { offered, current, workspace, config: fullConfig, now });
-    const grants = await regrant(trx, record, offered.name, granted, now);
+    const grants = await regrant(trx, record, offered.name, granted, { now, unsandboxed });
     for (const [tool, answer] of answers) {
       const before = current?.tools.get(tool)?.answer;
       if (before === undefined || before === answer) continue;
@@ -185,6 +189,17 @@ export async function decide(
   return installed;
 }
 
+/** @throws AppError `unsandboxed-not-allowed` where the hub does not allow it, `skill-not-runnable` where nothing runs here. */
+function refuseUnsandboxed({ allowUnsandboxed }: InstallParts, { name, manifest }: VerifiedVersion): void {
+  if (!allowUnsandboxed) throw notAllowed(name);
+  if (manifest.runtime.kind === 'remote' || manifest.runtime.kind === 'prompt-only') {
+    throw new AppError('skill-not-runnable', {
+      detail: `${name} is a ${manifest.runtime.kind} skill: nothing of it runs here, in a sandbox or without one.`,
+      hint: 'Leave --unsandboxed out.',
+    });
+  }
+}
+
 /** Refuses a proposal; what served before goes on serving. */
 export async function deny(parts: InstallParts, id: string, reason: string | undefined): Promise<Proposal> {
   const proposal = await proposalOf(parts, id);
@@ -208,7 +223,8 @@ export async function deny(parts: InstallParts, id: string, reason: string | und
 
 function answersFor(proposal: Proposal, granted: Permissions, accepted: Acceptance): Map<string, Answer> {
   const chosen = accepted.tools ?? {};
-  const tools = proposedTools(proposal.offered, granted, proposal.current);
+  const bounds = accepted.unsandboxed === true ? undefined : granted;
+  const tools = proposedTools(proposal.offered, bounds, proposal.current);
   const unknown = Object.keys(chosen).find(
     (name) => name !== '*' && !tools.some((tool) => tool.name === name),
   );

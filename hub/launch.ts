@@ -14,7 +14,7 @@ import { everythingOf } from './questions.ts';
 import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
-import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
+import { capturePlan, sandboxPlan, unsandboxedPlan } from './sandbox/plan.ts';
 import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
 import { fileAsked, readSkillFile } from './skill-files.ts';
@@ -25,6 +25,8 @@ interface LaunchParts {
   audit: AuditLog;
   runner: Runner;
   driver: SandboxDriver;
+  /** For skills that were approved to run without a sandbox. */
+  unsandboxed: SandboxDriver;
   secrets: Secrets;
   paths: HubPaths;
   reach: Pick<Reach, 'planOf'>;
@@ -83,6 +85,7 @@ function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
     surface: skill.surface,
     captured: everythingOf(normalise(skill.manifest.permissions).mcp),
     mayAsk: everythingOf(skill.permissions.mcp),
+    ...(skill.unsandboxed ? { unsandboxed: true as const } : {}),
     timeoutMs: skill.permissions.resources.timeoutMs,
     plan: (user) =>
       runtime.kind === 'remote' ? parts.reach.planOf(skill, user) : planOf(parts, skill, runtime, user),
@@ -100,14 +103,15 @@ async function planOf(
   const bindings = { workspace: skill.workspace, data, config: skill.config };
   if (bindPaths(skill.permissions, bindings).some((path) => path.root === data)) {
     await mkdir(dirname(data), { recursive: true, mode: 0o700 });
-    await parts.driver.makeOwned(data);
+    await (skill.unsandboxed ? parts.unsandboxed : parts.driver).makeOwned(data);
   }
   const granted = new Set(skill.permissions.secrets.map((secret) => secret.name));
   const secrets = [...parts.secrets.of(skill.name)].filter(([name]) => granted.has(name));
   await parts.audit.append(
     ...secrets.map(([secret]) => ({ event: 'secret.used', skill: skill.name, secret, user }) as const),
   );
-  return sandboxPlan({
+  const planned = skill.unsandboxed ? unsandboxedPlan : sandboxPlan;
+  return planned({
     label: `${skill.name}@${skill.version}`,
     packageDir: skill.packageDir,
     runtime,

@@ -7,6 +7,7 @@ import { type Grant, gapOf, type InstalledSkill } from './installed.ts';
 import type { HubPaths } from './paths.ts';
 import { askedFor, needsOf, proposedTools } from './proposal.ts';
 import type { SandboxDriver } from './sandbox/sandbox.ts';
+import { UNSANDBOXED_SENTENCE, UNSANDBOXED_WARNING } from './sandbox/unsandboxed.ts';
 import type { Secrets } from './secrets/secrets.ts';
 
 /** What the views need to look things up. */
@@ -23,7 +24,7 @@ export async function skillView(
   waiting: string | undefined,
 ): Promise<InstalledSkillView> {
   const tools = [...skill.tools.values()];
-  const sentences = describe(skill.permissions, tools);
+  const sentences = sentencesOf(skill);
   return {
     name: skill.name,
     alias: skill.alias,
@@ -38,7 +39,8 @@ export async function skillView(
     can: inPlace(sentences.can, skill.workspace),
     cannot: inPlace(sentences.cannot, skill.workspace),
     asksFirst: sentences.asksFirst,
-    unverified: unverified(skill.manifest),
+    unsandboxed: skill.unsandboxed,
+    unverified: [...(skill.unsandboxed ? [UNSANDBOXED_WARNING] : []), ...unverified(skill.manifest)],
     notes: await mountNotes(parts, skill),
     tools: tools.map((tool) => ({
       name: tool.name,
@@ -63,7 +65,7 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
   const asked = askedFor(manifest);
   const tools = proposedTools(offered, asked.permissions, current);
   const sentences = describe(asked.permissions, tools);
-  const gap = gapOf(manifest, asked.permissions, (await parts.driver.report()).enforces);
+  const gap = gapOf(manifest, asked.permissions, await parts.driver.report());
   return {
     id: proposal.id,
     kind: proposal.kind,
@@ -89,8 +91,14 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
       config: current?.config ?? {},
       secrets: new Set(parts.secrets.of(offered.name).keys()),
     }),
-    ...(gap === undefined ? {} : { problem: gap }),
+    ...(gap === undefined ? {} : { problem: gap.sentence }),
   };
+}
+
+/** What a skill can and cannot do. Without a sandbox it can do anything, whatever was granted. */
+function sentencesOf({ permissions, tools, unsandboxed }: InstalledSkill): ReturnType<typeof describe> {
+  const sentences = describe(permissions, [...tools.values()]);
+  return unsandboxed ? { ...sentences, can: [UNSANDBOXED_SENTENCE], cannot: [] } : sentences;
 }
 
 /** What nobody can check, in sentences. */
@@ -139,6 +147,7 @@ function problemOf(skill: InstalledSkill): { problem?: string } {
 
 /** How each granted folder is held; a folder that is gone or refused by now says so itself. */
 async function mountNotes(parts: ViewParts, skill: InstalledSkill): Promise<string[]> {
+  if (skill.unsandboxed) return [];
   const data = parts.paths.dataOf(LOCAL_USER, skill.name);
   const mounts = bindPaths(skill.permissions, { workspace: skill.workspace, data, config: skill.config });
   return Promise.all(

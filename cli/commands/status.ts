@@ -31,6 +31,7 @@ export const status = command({
         `mcp       ${data.mcp}`,
         `registry  ${data.registry}`,
         `sandbox   ${sandbox}`,
+        ...data.unsandboxed.map((name) => `          ${paint.bad(`${name} runs WITHOUT A SANDBOX`)}`),
         `skills    ${data.skills.ready} ready, ${data.skills.blocked} blocked, ${data.skills.quarantined} quarantined`,
         `clients   ${data.clients}`,
         `audit     ${count(data.audit.records, 'record')}`,

@@ -117,7 +117,7 @@ export function startChild(
         ending: () => (state = 'stopping'),
       },
     );
-    events.started(ofThis());
+    events.started({ ...ofThis(), ...(skill.unsandboxed === true ? { unsandboxed: true } : {}) });
     if (state === 'starting') state = 'ready';
     weigh = connection.weigh;
     whenIdle();

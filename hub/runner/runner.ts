@@ -18,6 +18,8 @@ export interface RunnableSkill {
   captured: AskableCapabilities;
   /** What it may be offered at most, from the grants. */
   mayAsk: AskableCapabilities;
+  /** An admin approved that it runs without a sandbox; said whenever it starts. */
+  unsandboxed?: true;
   /** Longest time for one call, from the grant. */
   timeoutMs: number;
   /** Makes the plan for a start, after re-checking the installed files. Throws what start must fail with. */
@@ -72,7 +74,7 @@ export interface Runner {
 
 /** What the runner tells the hub. */
 export interface RunnerEvents {
-  started(event: { skill: string; version: string; user: string; pid?: number }): void;
+  started(event: { skill: string; version: string; user: string; pid?: number; unsandboxed?: true }): void;
   /** A resource that the skill was asked to watch has changed. */
   resourceUpdated(event: { skill: string; user: string; uri: string }): void;
   stopped(event: { skill: string; version: string; user: string; pid?: number; reason: string }): void;

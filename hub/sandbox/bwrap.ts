@@ -1,26 +1,17 @@
-import { mkdir } from 'node:fs/promises';
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
-import {
-  type Account,
-  describeStanding,
-  nameOf,
-  NOBODY,
-  ownerOf,
-  type Standing,
-  standingFor,
-} from './accounts.ts';
+import { type Account, describeStanding, nameOf, NOBODY, type Standing, standingFor } from './accounts.ts';
+import { createDataFolders, makeDataMounts } from './data-folders.ts';
 import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
-import { type BwrapOptions, lookAtMachine, type Machine, type Problem, startHint } from './machine.ts';
-import { handOver, type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
-import type { Capability, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
-import { faultOf, probePlan } from './self-test.ts';
+import { type BwrapOptions, lookAtMachine, type Machine } from './machine.ts';
+import { type HeldMount, holdMounts, makeFolder, refuseUnusable, releaseMounts } from './mounts.ts';
+import type { Capability, SandboxCheck, SandboxDriver, SandboxPlan, SandboxReport } from './sandbox.ts';
+import { refuseUnenforceable } from './needs.ts';
+import { lookForObstacles, remedyFor } from './prerequisites.ts';
+import { notRun, probeChecks, probePlan, uidInside } from './self-test.ts';
 
 /** What root's skills run as where nothing else is needed (docs/adr/0002-sandbox-as-root.md). */
 const UNPRIVILEGED: Account = NOBODY;
-
-/** The loader obeys these, and the launcher inside starts before it has given up its rights. */
-const LOADER_VARIABLE = /^(?:LD_|GLIBC_|GCONV_PATH$|LOCPATH$|NLSPATH$)/;
 
 /**
  * The sandbox of Linux: bubblewrap, a system call filter, resource limits and, where the hub is root,
@@ -29,7 +20,7 @@ const LOADER_VARIABLE = /^(?:LD_|GLIBC_|GCONV_PATH$|LOCPATH$|NLSPATH$)/;
  */
 export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Logger }): SandboxDriver {
   let looked: Promise<Found> | undefined;
-  const dataFolders = new Map<string, { uid: number; users: number }>();
+  const dataFolders = createDataFolders();
   const found = () => (looked ??= findOut(options));
 
   async function usable(): Promise<Found & { machine: Machine }> {
@@ -47,12 +38,12 @@ export function createBwrapDriver({ log, ...options }: BwrapOptions & { log: Log
 
     async start(plan) {
       const { machine, report, rootFiles } = await usable();
-      refuseUnenforceable(plan, report.enforces);
+      refuseUnenforceable(plan, report);
       await makeDataMounts(plan);
       const held = await holdMounts({ forbidden: machine.forbidden, dataDir: plan.dataDir }, plan.mounts);
       try {
         const standing = await standingOf(machine, rootFiles, held, plan);
-        const leave = await enterDataFolder(dataFolders, plan, standing);
+        const leave = await dataFolders.enter(plan, standing);
         try {
           const process = await launch(machine, plan, standing, held);
           void process.exited.then(leave);
@@ -93,50 +84,83 @@ interface Found {
 }
 
 async function findOut(options: BwrapOptions): Promise<Found> {
-  const machine = await lookAtMachine(options);
-  if (!('bwrap' in machine)) return { machine: undefined, report: unusable(machine), rootFiles: false };
-  const fault = await selfTest(
-    machine,
-    options,
-    machine.root ? { kind: 'account', ...UNPRIVILEGED } : { kind: 'own' },
-  );
-  if (fault !== undefined) {
-    const problem = {
-      detail: `The sandbox does not hold: ${fault}.`,
-      hint: await startHint(options.path, machine.root),
+  const { checks, machine } = await lookAtMachine(options);
+  const { requires = [] } = options;
+  if (machine === undefined) return { machine, report: reportOf(checks, [], [], requires), rootFiles: false };
+  const standing: Standing = machine.root ? { kind: 'account', ...UNPRIVILEGED } : { kind: 'own' };
+  const { groups, ...without } = machine;
+  // Whether an ordinary account may also move processes into the groups that it may make, only trying tells.
+  const attempts =
+    groups === undefined || machine.root ? [machine] : [machine, { ...without, groups: undefined }];
+  for (const attempt of attempts) {
+    const probed = await selfTest(attempt, options, standing);
+    const fails = probed.some(({ state }) => state === 'bad');
+    if (fails && attempt !== attempts.at(-1)) continue;
+    const rootFiles = !fails && (await holdsRootFiles(attempt, options));
+    const { enforces, notes, limits } = whatHolds(attempt, rootFiles);
+    return {
+      machine: attempt,
+      report: reportOf([...checks, ...probed, ...limits], enforces, notes, requires),
+      rootFiles,
     };
-    return { machine, report: unusable(problem), rootFiles: false };
   }
-  const rootFiles =
-    machine.root &&
-    machine.devices.length > 0 &&
-    machine.groups?.enforces.includes('pids') === true &&
-    (await selfTest(machine, options, { kind: 'root-files' })) === undefined;
-  return { machine, report: reportOf(machine, rootFiles), rootFiles };
+  throw new Error('the sandbox was not tried');
+}
+
+async function holdsRootFiles(machine: Machine, options: BwrapOptions): Promise<boolean> {
+  if (!machine.root || machine.devices.length === 0) return false;
+  if (machine.groups?.enforces.includes('pids') !== true) return false;
+  const checks = await selfTest(machine, options, { kind: 'root-files' });
+  return checks.every(({ state }) => state !== 'bad');
 }
 
 async function selfTest(
   machine: Machine,
   options: BwrapOptions,
   standing: Standing,
-): Promise<string | undefined> {
+): Promise<SandboxCheck[]> {
+  const remedy = remedyFor(await lookForObstacles(options.path));
   try {
-    return await faultOf(await launch(machine, await probePlan(options.stateDir), standing, []), standing);
+    const probe = await launch(machine, await probePlan(options.stateDir), standing, []);
+    return await probeChecks(probe, uidInside(standing), remedy);
   } catch (error) {
-    if (error instanceof AppError) return error.message.replace(/\.$/, '');
+    if (error instanceof AppError) return [notRun(error.message, remedy)];
     throw error;
   }
 }
 
-function unusable(problem: Problem): SandboxReport {
-  return { driver: 'bwrap', usable: false, problem, enforces: [], notes: [] };
+function reportOf(
+  checks: readonly SandboxCheck[],
+  enforces: readonly Capability[],
+  notes: readonly string[],
+  requires: readonly Capability[],
+): SandboxReport {
+  const fault = checks.find(({ state }) => state === 'bad');
+  if (fault === undefined) return { driver: 'bwrap', usable: true, enforces, requires, checks, notes };
+  const problem = { detail: fault.detail, hint: fault.remedy ?? 'berth doctor' };
+  return { driver: 'bwrap', usable: false, problem, enforces: [], requires, checks, notes: [] };
 }
 
-function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
-  const controllers = machine.groups?.enforces ?? [];
-  const pids: Capability[] = machine.root ? [] : ['pids'];
-  const bounded = new Set<Capability>([...pids, ...controllers]);
-  const lacking = (['memory', 'cpu', 'pids'] as const).filter((capability) => !bounded.has(capability));
+/** What of a sandbox that holds depends on the machine. */
+function whatHolds(machine: Machine, rootFiles: boolean) {
+  const bounded = new Set<Capability>([
+    ...(machine.root ? [] : (['pids'] as const)),
+    ...(machine.groups?.enforces ?? []),
+  ]);
+  const unbounded = {
+    memory: 'Memory is bounded for each process of a skill, not for all of them together.',
+    cpu: `Processor time is not bounded; where it is short, the hub comes before its skills (nice ${NICENESS}).`,
+    pids: `All skills together may have ${SHARED_PROCESSES} processes; there is no bound for each.`,
+  };
+  const bound = {
+    memory: 'Memory is bounded for all processes of a skill together.',
+    cpu: 'Where processor time is short, the hub comes before its skills, and a skill that answers before one that does not.',
+    pids: 'The number of processes is bounded for each skill.',
+  };
+  const limits = (['memory', 'cpu', 'pids'] as const).map((id): SandboxCheck => {
+    if (bounded.has(id)) return { id: `limit-${id}`, state: 'ok', detail: bound[id] };
+    return { id: `limit-${id}`, state: 'note', detail: unbounded[id], remedy: GROUPS_REMEDY };
+  });
   const notes = [
     machine.root
       ? `Skills run as the unprivileged account ${nameOf(UNPRIVILEGED.uid)}.`
@@ -149,44 +173,18 @@ function reportOf(machine: Machine, rootFiles: boolean): SandboxReport {
         ]
       : []),
     'Disk use is bounded in scratch folders; what a skill writes into granted folders and its data folder is not counted.',
-    ...(lacking.includes('memory')
-      ? ['Memory is bounded for each process of a skill, not for all of them together.']
-      : []),
-    lacking.includes('cpu')
-      ? `Processor time is not bounded; where it is short, the hub comes before its skills (nice ${NICENESS}).`
-      : 'Where processor time is short, the hub comes before its skills, and a skill that answers before one that does not.',
-    ...(lacking.includes('pids')
-      ? [`All skills together may have ${SHARED_PROCESSES} processes; there is no bound for each.`]
-      : []),
+    ...limits.filter(({ id, state }) => id === 'limit-cpu' || state === 'note').map(({ detail }) => detail),
     ...(machine.orphansEnded > 0
       ? [`Ended ${machine.orphansEnded} sandboxes that a hub had left behind.`]
       : []),
   ];
-  return {
-    driver: 'bwrap',
-    usable: true,
-    enforces: ['files', 'network', 'syscalls', 'disk', 'subprocess', ...bounded],
-    notes,
-  };
+  const enforces: Capability[] = ['files', 'network', 'syscalls', 'disk', 'subprocess', ...bounded];
+  return { enforces, notes, limits };
 }
 
-function refuseUnenforceable(plan: SandboxPlan, enforces: readonly Capability[]): void {
-  const [first] = plan.network;
-  if (first !== undefined && !enforces.includes('hostFilter')) {
-    throw new AppError('sandbox-cannot-enforce', {
-      detail: `${plan.label} was granted the host ${first.host}:${first.port}, and this sandbox cannot hold it to certain hosts (hostFilter).`,
-      hint: 'Revoke its network permission to run it without a network.',
-      data: { capability: 'hostFilter' },
-    });
-  }
-  const loader = Object.keys(plan.env).find((name) => LOADER_VARIABLE.test(name));
-  if (loader !== undefined) {
-    throw new AppError('binding-refused', {
-      detail: `${plan.label} may not be given the variable ${loader}: it changes how programs are loaded.`,
-      hint: 'Revoke that permission.',
-    });
-  }
-}
+/** Control groups are what bounds a whole process tree. */
+const GROUPS_REMEDY =
+  'Run the hub as a systemd service with Delegate=yes (systemd-run --user --scope -p Delegate=yes berth up), or as root.';
 
 /** As which account the skill runs, from the folders that an admin granted; the hub's own adapt to it. */
 async function standingOf(
@@ -212,46 +210,4 @@ async function standingOf(
     detail: `Only root may use ${granted.map(({ source }) => source).join(', ')}, and this machine cannot hold a skill that may.`,
     hint: `Give the folder to an account of its own, or open it to the account ${nameOf(UNPRIVILEGED.uid)}.`,
   });
-}
-
-/** Folders below `${data}` that a manifest names are the hub's to make. */
-async function makeDataMounts({ dataDir, mounts }: SandboxPlan): Promise<void> {
-  for (const { root, source } of mounts) {
-    if (dataDir !== undefined && root === dataDir) await mkdir(source, { recursive: true, mode: 0o700 });
-  }
-}
-
-/**
- * The data folder belongs to whoever runs in it. It changes hands only while nobody does; the answer
- * is to be called when this one is gone.
- */
-async function enterDataFolder(
-  folders: Map<string, { uid: number; users: number }>,
-  { dataDir, mounts, label }: SandboxPlan,
-  standing: Standing,
-): Promise<() => void> {
-  const owner = ownerOf(standing);
-  if (owner === undefined || dataDir === undefined || !mounts.some(({ root }) => root === dataDir))
-    return () => undefined;
-  const there = folders.get(dataDir) ?? { uid: owner.uid, users: 0 };
-  if (there.users > 0 && there.uid !== owner.uid) {
-    throw new AppError('skill-start-failed', {
-      detail: `${label} still runs under another account, from before its grants changed.`,
-      hint: 'Try again when that process has ended.',
-    });
-  }
-  there.uid = owner.uid;
-  there.users += 1;
-  folders.set(dataDir, there);
-  const leave = () => {
-    there.users -= 1;
-    if (there.users === 0) folders.delete(dataDir);
-  };
-  try {
-    await handOver(dataDir, owner);
-    return leave;
-  } catch (error) {
-    leave();
-    throw error;
-  }
 }

@@ -72,7 +72,11 @@ export async function findControlGroups(hub: ProcessIdentity): Promise<ControlGr
 }
 
 /** Reads `/proc/self/mountinfo` and `/proc/self/cgroup`. */
-export function hierarchiesOf(mountinfo: string, ownGroups: string): Hierarchy[] {
+export function hierarchiesOf(
+  mountinfo: string,
+  ownGroups: string,
+  place: 'beside' | 'own' = 'beside',
+): Hierarchy[] {
   const own = ownGroups.split('\n').map((line) => line.split(':'));
   return mountinfo.split('\n').flatMap((line): Hierarchy[] => {
     const [head = '', tail = ''] = line.split(' - ');
@@ -80,7 +84,7 @@ export function hierarchiesOf(mountinfo: string, ownGroups: string): Hierarchy[]
     const [type, , options = ''] = tail.split(' ');
     if (type === 'cgroup2') {
       const path = own.find(([id]) => id === '0')?.[2] ?? '/';
-      const beside = path === '/' ? '/' : posix.dirname(path);
+      const beside = path === '/' || place === 'own' ? path : posix.dirname(path);
       return [
         { version: 2, parent: below(mountPoint, root, beside), controllers: ['pids', 'memory', 'cpu'] },
       ];
@@ -103,6 +107,26 @@ function isController(name: string): name is Controller {
 function below(mountPoint: string, root: string, path: string): string {
   const relative = posix.relative(root, path);
   return relative.startsWith('..') ? mountPoint : posix.join(mountPoint, relative);
+}
+
+/** Which limits are in force for a process, whoever set them. */
+export async function limitsInForce(pid: number): Promise<Controller[]> {
+  const [mounts, groups] = await Promise.all([
+    readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
+    readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => ''),
+  ]);
+  const found = hierarchiesOf(mounts, groups, 'own').flatMap(({ version, parent, controllers }) =>
+    controllers.map(async (controller): Promise<Controller[]> => {
+      const text = await readFile(join(parent, LIMIT_FILES[version][controller]), 'utf8').catch(() => '');
+      return isBound(text) ? [controller] : [];
+    }),
+  );
+  return (await Promise.all(found)).flat();
+}
+
+/** `max`, `-1` and numbers near the end of the kernel's are no limits. */
+function isBound(text: string): boolean {
+  return /^\d/.test(text) && Number.parseInt(text, 10) < 2 ** 60;
 }
 
 /** Which controllers really work: a group is made, looked at and removed again. */

@@ -21,7 +21,7 @@ const CODE_RESERVE_MB = 2 * 512;
 const FIRST_NODE_WITH_CODE_RESERVE = 23;
 /** The share of a skill's memory that V8's heap may have; the rest is buffers, code and stacks. */
 const NODE_HEAP_SHARE = 0.7;
-const MAX_OPEN_FILES = 1024;
+export const MAX_OPEN_FILES = 1024;
 /** Where root has no control groups all skills share one account, and this many processes. */
 export const SHARED_PROCESSES = 1024;
 /** Of a skill without a group of its own: about an eighth of what the hub counts (sched(7)). */
@@ -30,7 +30,7 @@ export const NICENESS = 10;
 const OWN_PROCESSES = 2;
 
 /** Files that programs expect to be there, and that say nothing about the host. */
-const PLAIN_FILES = {
+export const PLAIN_FILES = {
   '/etc/passwd': 'nobody:x:65534:65534::/tmp:/nonexistent\nskill:x:1000:1000::/tmp:/nonexistent\n',
   '/etc/group': 'nogroup:x:65534:\nskill:x:1000:\n',
   '/etc/hosts': '127.0.0.1 localhost\n::1 localhost\n',
@@ -102,7 +102,7 @@ export async function launch(
 }
 
 /** An account that is not the hub's reads the package by its permission bits. */
-async function refuseUnreadablePackage(
+export async function refuseUnreadablePackage(
   { packageDir, runtime, label }: SandboxPlan,
   standing: Standing,
 ): Promise<void> {
@@ -126,8 +126,8 @@ interface Command {
   entries: readonly RootEntry[];
 }
 
-async function programOf(
-  { programs }: Machine,
+export async function programOf(
+  { programs }: Pick<Machine, 'programs'>,
   { runtime, packageDir, limits }: SandboxPlan,
 ): Promise<Command> {
   const entry = `/skill/${runtime.entry}`;
@@ -191,7 +191,7 @@ function processLimit(machine: Machine, standing: Standing, pids: number): numbe
 }
 
 /** By real paths: bubblewrap would follow a link inside the root that it is building. */
-async function publicFiles(): Promise<RootEntry[]> {
+export async function publicFiles(): Promise<RootEntry[]> {
   const found = await Promise.all(
     [...CERTIFICATE_FILES, TIME_ZONES].map(async (target): Promise<RootEntry[]> => {
       const source = await realpath(target).catch(() => undefined);
@@ -202,6 +202,6 @@ async function publicFiles(): Promise<RootEntry[]> {
 }
 
 /** The last of several for one place: a program's own file wins over a launcher's. */
-function withoutRepetition(entries: readonly RootEntry[]): RootEntry[] {
+export function withoutRepetition(entries: readonly RootEntry[]): RootEntry[] {
   return [...new Map(entries.map((entry) => [entry.target, entry] as const)).values()];
 }

@@ -56,6 +56,37 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
 }
 
 /**
+ * The same for a skill that an admin approved to run without a sandbox: it is told its folders by their paths on the
+ * host, for nothing is mounted anywhere.
+ * @throws AppError `binding-missing`.
+ */
+export function unsandboxedPlan(request: PlanRequest): SandboxPlan {
+  const { permissions, bindings } = request;
+  const secrets = injectedSecrets(permissions, request.secrets);
+  const values = {
+    workspace: bindings.workspace ?? '',
+    data: bindings.data,
+    config: bindings.config,
+  };
+  return {
+    ...baseOf(request, permissions),
+    runtime: withArguments(request.runtime, (text) => substitute(text, values)),
+    mounts: [],
+    dataDir: bindings.data,
+    scratch: [],
+    files: secrets.files,
+    env: {
+      ...picked(request.env ?? {}, permissions.env),
+      ...secrets.env,
+      ...configVariables(bindings.config),
+    },
+    programs: permissions.subprocess,
+    network: permissions.network,
+    unsandboxed: true,
+  };
+}
+
+/**
  * What a package gets that is started only to hear what it says: no grant at all. Its folders are
  * scratch space, config and secrets are made up, and there is no network even where it asks for one.
  */

@@ -2,7 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { INSIDE, type Standing } from './accounts.ts';
-import type { SandboxedProcess, SandboxPlan } from './sandbox.ts';
+import type { SandboxCheck, SandboxedProcess, SandboxPlan } from './sandbox.ts';
 
 /** What the probe sees of the world it is in. */
 const factsSchema = z.object({
@@ -15,8 +15,15 @@ const factsSchema = z.object({
   seen: z.array(z.string()),
   written: z.array(z.string()),
   devices: z.boolean(),
+  /** Whether it could make a file that runs as its owner. */
+  setUid: z.boolean(),
+  /** How many processes it saw. */
+  processes: z.number(),
+  /** Bytes that went into its scratch folder before that was full. */
+  scratchBytes: z.number(),
+  limits: z.string(),
 });
-type Facts = z.infer<typeof factsSchema>;
+export type Facts = z.infer<typeof factsSchema>;
 
 const MAX_OUTPUT_CHARS = 64 * 1024;
 const TIMEOUT_MS = 20_000;
@@ -43,11 +50,24 @@ const UNWRITABLE = [
   '/dev/probe',
 ];
 
+const SCRATCH_MB = 4;
+const SCRATCH_BYTES = SCRATCH_MB * 1024 * 1024;
+
 const PROBE = `
-import { constants, closeSync, existsSync, openSync, readFileSync, readlinkSync, readdirSync } from 'node:fs';
+import { chmodSync, constants, closeSync, existsSync, openSync, readFileSync, readlinkSync, readdirSync, unlinkSync, writeSync } from 'node:fs';
 const text = (path) => { try { return readFileSync(path, 'utf8'); } catch (error) { return error.code; } };
 const opens = (path, flags) => { try { closeSync(openSync(path, flags)); return true; } catch { return false; } };
 const link = (path) => { try { return readlinkSync(path); } catch { return ''; } };
+const works = (attempt) => { try { attempt(); return true; } catch { return false; } };
+const fill = (path, most) => {
+  const file = openSync(path, 'w');
+  const chunk = Buffer.alloc(1024 * 1024);
+  let bytes = 0;
+  try { while (bytes < most) bytes += writeSync(file, chunk); } catch {}
+  closeSync(file);
+  unlinkSync(path);
+  return bytes;
+};
 const write = (path) => opens(path, existsSync(path) ? constants.O_WRONLY : constants.O_WRONLY | constants.O_CREAT);
 process.stdout.write(JSON.stringify({
   uid: process.getuid(),
@@ -59,6 +79,10 @@ process.stdout.write(JSON.stringify({
   seen: ${JSON.stringify(UNSEEN)}.filter(existsSync),
   written: ${JSON.stringify(UNWRITABLE)}.filter(write),
   devices: opens('/dev/null', 'r+') && opens('/dev/urandom', 'r') && opens('/tmp/probe', 'w'),
+  setUid: works(() => chmodSync('/tmp/probe', 0o4755)),
+  processes: readdirSync("/proc").filter((name) => /^\\d+$/.test(name)).length,
+  scratchBytes: fill('/tmp/fill', ${2 * SCRATCH_BYTES}),
+  limits: text('/proc/self/limits'),
 }));
 `;
 
@@ -79,63 +103,163 @@ export async function probePlan(stateDir: string): Promise<SandboxPlan> {
     env: {},
     programs: [],
     network: [],
-    limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 4 },
+    limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: SCRATCH_MB },
   };
 }
 
 /**
- * What is wrong with the sandbox that the probe ran in; undefined when it holds. It looks at what a
- * wrong kernel, setting or version would spoil; the attack tests look at everything else.
+ * Runs the probe to its end and judges what it saw. It looks at what a wrong kernel, setting or version would spoil;
+ * the attack tests look at everything else. `remedy` is what each bad check names.
  */
-export async function faultOf(probe: SandboxedProcess, standing: Standing): Promise<string | undefined> {
+export async function probeChecks(
+  probe: SandboxedProcess,
+  uid: number,
+  remedy: string,
+): Promise<SandboxCheck[]> {
+  const startedAt = performance.now();
   const timer = setTimeout(() => void probe.kill(), TIMEOUT_MS);
+  probe.stdin.end();
   const [output, said, exit] = await Promise.all([text(probe.stdout), text(probe.stderr), probe.exited]);
   clearTimeout(timer);
   const facts = factsSchema.safeParse(asJson(output));
   if (!facts.success) {
-    return `the probe did not run (${[exit.reason ?? exit.signal ?? `exit ${exit.code}`, said.trim()].filter(Boolean).join(': ')})`;
+    const why = [exit.reason ?? exit.signal ?? `exit ${exit.code}`, said.trim()].filter(Boolean).join(': ');
+    return [notRun(why, remedy)];
   }
-  return CHECKS.find(([, holds]) => !holds(facts.data, standing))?.[0];
+  const ms = Math.round(performance.now() - startedAt);
+  return [
+    { id: 'probe', state: 'ok', detail: `A probe ran in the sandbox, in ${ms} ms.` },
+    ...judge(facts.data, uid, remedy),
+  ];
 }
 
-const CHECKS: readonly (readonly [fault: string, holds: (facts: Facts, standing: Standing) => boolean])[] = [
-  [
-    'the probe ran under another account',
-    ({ uid }, standing) => uid === (standing.kind === 'account' ? standing.uid : INSIDE.uid),
-  ],
-  [
-    'the probe had capabilities',
-    ({ status }) =>
+/** The one check of a probe that could not be run. */
+export function notRun(why: string, remedy: string): SandboxCheck {
+  return {
+    id: 'probe',
+    state: 'bad',
+    detail: `The sandbox does not hold: the probe did not run (${why.replaceAll(/\s+/g, ' ').replace(/\.$/, '')}).`,
+    remedy,
+  };
+}
+
+/** Every check on what a probe saw that ran under this account, as it is numbered inside. */
+export function judge(facts: Facts, uid: number, remedy: string): SandboxCheck[] {
+  return CHECKS.map(({ id, good, bad, holds }) =>
+    holds(facts, uid)
+      ? { id, state: 'ok', detail: `${good}.` }
+      : { id, state: 'bad', detail: `The sandbox does not hold: ${bad}.`, remedy },
+  );
+}
+
+/** The account of the probe as it is numbered inside. */
+export function uidInside(standing: Standing): number {
+  return standing.kind === 'account' ? standing.uid : INSIDE.uid;
+}
+
+interface ProbeCheck {
+  id: string;
+  good: string;
+  bad: string;
+  holds: (facts: Facts, uid: number) => boolean;
+}
+
+const CHECKS: readonly ProbeCheck[] = [
+  {
+    id: 'account',
+    good: 'It ran under the account that it should',
+    bad: 'the probe ran under another account',
+    holds: ({ uid }, expected) => uid === expected,
+  },
+  {
+    id: 'capabilities',
+    good: 'It had no capability',
+    bad: 'the probe had capabilities',
+    holds: ({ status }) =>
       ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb'].every((set) => new RegExp(`^Cap${set}:\\s+0+$`, 'm').test(status)),
-  ],
-  ['the probe could gain privileges', ({ status }) => /^NoNewPrivs:\s+1$/m.test(status)],
-  ['the system call filter was not in force', ({ status }) => /^Seccomp:\s+2$/m.test(status)],
-  [
-    'the probe saw a network',
-    ({ interfaces }) =>
+  },
+  {
+    id: 'no-new-privileges',
+    good: 'It could gain no privilege',
+    bad: 'the probe could gain privileges',
+    holds: ({ status }) => /^NoNewPrivs:\s+1$/m.test(status),
+  },
+  {
+    id: 'seccomp',
+    good: 'Its system calls were filtered',
+    bad: 'the system call filter was not in force',
+    holds: ({ status, setUid }) => /^Seccomp:\s+2$/m.test(status) && !setUid,
+  },
+  {
+    id: 'network',
+    good: 'It saw no network',
+    bad: 'the probe saw a network',
+    holds: ({ interfaces }) =>
       interfaces
         .split('\n')
         .slice(2)
         .filter(Boolean)
         .every((line) => /^\s*lo:/.test(line)),
-  ],
-  [
-    'the probe saw the environment of the hub',
-    ({ environment, firstEnvironment }) =>
-      environment.length <= MAX_ENVIRONMENT &&
-      !/^(?!PATH=)\w+=/m.test(firstEnvironment.replaceAll('\0', '\n')),
-  ],
-  [
-    'the probe held a file of the hub',
-    ({ descriptors }) =>
+  },
+  {
+    id: 'environment',
+    good: 'It saw no environment but its own',
+    bad: 'the probe saw the environment of the hub',
+    holds: ({ environment, firstEnvironment }) =>
+      environment.every((name) => OWN_VARIABLES.includes(name)) &&
+      firstEnvironment
+        .split('\0')
+        .every((entry) => !entry.includes('=') || OWN_VARIABLES.includes(entry.slice(0, entry.indexOf('=')))),
+  },
+  {
+    id: 'descriptors',
+    good: 'It held no file of the hub',
+    bad: 'the probe held a file of the hub',
+    holds: ({ descriptors }) =>
       descriptors.every((target) => !/^\/(?!dev\/null$|dev\/pts|proc\/|skill\/)/.test(target)),
-  ],
-  ['the probe saw files of the machine', ({ seen }) => seen.length === 0],
-  ['the probe could write outside of its folders', ({ written }) => written.length === 0],
-  ['the devices or scratch folders did not work', ({ devices }) => devices],
+  },
+  {
+    id: 'processes',
+    good: 'It saw no process but its own',
+    bad: 'the probe saw other processes',
+    holds: ({ processes }) => processes <= OWN_PROCESSES,
+  },
+  {
+    id: 'unseen',
+    good: 'It saw no file of the machine',
+    bad: 'the probe saw files of the machine',
+    holds: ({ seen }) => seen.length === 0,
+  },
+  {
+    id: 'unwritable',
+    good: 'It could write nowhere but in its folders',
+    bad: 'the probe could write outside of its folders',
+    holds: ({ written }) => written.length === 0,
+  },
+  {
+    id: 'devices',
+    good: 'Its devices and scratch folders worked',
+    bad: 'the devices or scratch folders did not work',
+    holds: ({ devices }) => devices,
+  },
+  {
+    id: 'scratch-bound',
+    good: 'Its scratch space was bounded',
+    bad: 'the probe could write more scratch data than it was allowed',
+    holds: ({ scratchBytes }) => scratchBytes <= SCRATCH_BYTES,
+  },
+  {
+    id: 'resource-limits',
+    good: 'Its open files and core files were bounded',
+    bad: 'the limits on open files or core files were not in force',
+    holds: ({ limits }) =>
+      /^Max core file size\s+0\s+0\s/m.test(limits) && /^Max open files\s+\d{1,4}\s+\d{1,4}\s/m.test(limits),
+  },
 ];
-/** PATH, HOME, TMPDIR, LANG and what bubblewrap adds, PWD. */
-const MAX_ENVIRONMENT = 5;
+/** The probe, and the processes of bubblewrap around it. */
+const OWN_PROCESSES = 3;
+/** What every sandbox sets, and what bubblewrap (PWD) and containers (HOSTNAME) add. */
+const OWN_VARIABLES = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'PWD', 'HOSTNAME'];
 
 async function text(stream: AsyncIterable<unknown>): Promise<string> {
   let all = '';

@@ -91,7 +91,14 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     wants: z.array(sentence).max(1000),
   }),
 
-  z.strictObject({ event: z.literal('skill.started'), ...SKILL, user: text(200), pid: z.int().optional() }),
+  z.strictObject({
+    event: z.literal('skill.started'),
+    ...SKILL,
+    user: text(200),
+    pid: z.int().optional(),
+    /** It runs without a sandbox, as an admin approved. */
+    unsandboxed: z.literal(true).optional(),
+  }),
   z.strictObject({
     event: z.literal('skill.stopped'),
     ...SKILL,

@@ -41,7 +41,7 @@ describe('our own skills', () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'berth-skills-'));
-    driver = openSandbox({ home, settings: { ...settingsOfProcess(), home } });
+    driver = await openSandbox({ home, settings: { ...settingsOfProcess(), home } });
   });
   afterAll(() => rm(home, { recursive: true, force: true }));
 

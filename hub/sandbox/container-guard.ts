@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import type { Podman } from './podman.ts';
+import { markOf, type ProcessIdentity } from './processes.ts';
+
+/**
+ * Waits for the end of its input and then of the hub, `$1`; then ends what podman still does for it (processes whose
+ * command line begins with the mark, `$2`) and every container whose name begins with `$3`, until two looks in a row
+ * find neither. The rest of its arguments is podman with its options. Looks are counted, for anybody can write a mark.
+ */
+const SCRIPT = `
+while read -r _; do :; done
+hub=$1 mark=$2 name=$3
+shift 3
+looks=0
+while [ $looks -lt 1000 ] && grep -qs '^State:.[^ZX]' "/proc/$hub/status"; do looks=$((looks + 1)); done
+looks=0
+empty=0
+while [ $looks -lt 100 ] && [ $empty -lt 2 ]; do
+  looks=$((looks + 1))
+  found=$(grep -lsa "^$mark" /proc/[0-9]*/cmdline)
+  for file in $found; do
+    pid=\${file#/proc/}
+    kill -9 "\${pid%/cmdline}" 2>/dev/null
+  done
+  containers=$("$@" ps --all --quiet --filter "name=^$name" 2>/dev/null)
+  [ -z "$containers" ] || "$@" rm --force --time 0 $containers >/dev/null 2>&1
+  if [ -z "$found$containers" ]; then empty=$((empty + 1)); else empty=0; fi
+done
+`;
+
+/**
+ * Sees to it that no container outlives this process, however it ends: they are no children of ours, and the kernel
+ * binds none of them to us. One small shell for a whole hub, which does nothing until then.
+ */
+export function startContainerGuard(
+  shell: string,
+  hub: ProcessIdentity,
+  { program, options, env }: Podman,
+): void {
+  const own = [String(hub.pid), markOf(hub, ''), `berth-${hub.pid}-${hub.startTime}-`];
+  const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', ...own, program, ...options], {
+    cwd: '/',
+    env,
+    // Out of the hub's group: what ends the hub from a terminal must not end its guard first.
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // A hub without its guard cannot keep its word; the next start ends what this one would have.
+  guard.on('error', () => undefined);
+  guard.stdin.on('error', () => undefined);
+  guard.unref();
+  (guard.stdin as unknown as { unref(): void }).unref();
+}
