@@ -116,6 +116,16 @@ export const REQUIREMENTS = {
     'A folder is granted only as what it really is: never the hub’s home, the system, or a link out.',
   'sandbox.runtimes':
     'Node, Python and plain programs run with the libraries they need, wherever they are installed.',
+  'sandbox.independent-probes':
+    'A C and a Python program that know nothing of how the sandbox is built confirm what it refuses.',
+  'sandbox.needs': 'What a skill or the admin needs of a sandbox and it lacks is named, and nothing runs.',
+  'sandbox.checks': 'Each thing that a sandbox stands on is a check of its own, with what mends it.',
+  'sandbox.drivers': 'Every driver holds to one contract; none stands in for another.',
+  'sandbox.unsandboxed':
+    'Without a sandbox runs only what an admin named for it, in a hub that allows it; every place that shows it says so.',
+  'sandbox.nothing-in-listings':
+    'No secret of a skill stands where other accounts can read it, at no moment of its start.',
+  'sandbox.whole-tree': 'What bounds a skill bounds all that it starts, and what ends it ends all of that.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
 
   // runner

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
-import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
+import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drivers.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { outcomeOf, type Outcome } from './outcome.ts';
@@ -14,13 +15,38 @@ import { outcomeOf, type Outcome } from './outcome.ts';
 export type FormName =
   | 'root, as an unprivileged account'
   | "root, with root's file ownership"
-  | 'an ordinary user';
+  | 'an ordinary user'
+  | 'root, in containers';
 
 /** Every form that this account can take. */
 export const FORM_NAMES: readonly FormName[] =
   process.getuid?.() === 0
     ? ['root, as an unprivileged account', "root, with root's file ownership", 'an ordinary user']
     : ['an ordinary user'];
+
+/**
+ * The forms with containers, where this machine has podman. CI says that it must (BERTH_TEST_CONTAINER=1): there a
+ * machine without it fails. Egress is not among what containers claim.
+ */
+export const FORM_NAMES_WITH_CONTAINERS: readonly FormName[] =
+  process.getuid?.() === 0 && (isOnPath('podman') || mustHaveContainers())
+    ? [...FORM_NAMES, 'root, in containers']
+    : FORM_NAMES;
+
+function mustHaveContainers(): boolean {
+  return process.env['BERTH_TEST_CONTAINER'] === '1'; // oxlint-disable-line node/no-process-env
+}
+
+function isOnPath(name: string): boolean {
+  return searchPath()
+    .split(':')
+    .some((folder) => existsSync(join(folder, name)));
+}
+
+/** The runtime that containers are tested with: Debian's podman prefers one that does not know every kernel's control groups. */
+export function containerRuntime(): { runtime?: string } {
+  return isOnPath('runc') ? { runtime: 'runc' } : {};
+}
 
 if (FORM_NAMES.length === 1) {
   process.stderr.write(
@@ -71,9 +97,10 @@ export async function openForm(name: FormName): Promise<Form> {
   await mkdir(dataDir, { mode: 0o700 });
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
+  const driver = name === 'root, in containers' ? 'container' : 'bwrap';
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, account: NOBODY })
-    : hubHere({ stateDir, home });
+    ? await hubOfItsOwn({ base, stateDir, home, driver, account: NOBODY })
+    : hubHere({ stateDir, home, driver });
   let packages = 0;
   return {
     name,
@@ -136,9 +163,23 @@ function searchPath(): string {
   return PATH;
 }
 
-function hubHere({ stateDir, home }: { stateDir: string; home: string }): Hub {
+function hubHere({
+  stateDir,
+  home,
+  driver: name,
+}: {
+  stateDir: string;
+  home: string;
+  driver: DriverName;
+}): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
-  const driver = createBwrapDriver({ path: searchPath(), stateDir, forbidden: [home], log });
+  const driver = createSandboxDriver(name, {
+    path: searchPath(),
+    stateDir,
+    forbidden: [home],
+    container: containerRuntime(),
+    log,
+  });
   return {
     pid: process.pid,
     report: () => driver.report(),
@@ -163,6 +204,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     base: folder,
     stateDir: join(form.home, 'sandbox'),
     home: form.home,
+    driver: form.name === 'root, in containers' ? 'container' : 'bwrap',
     ...(asNobody ? { account: form.owner } : {}),
   });
   onTestFinished(() => hub.close());
@@ -174,6 +216,7 @@ async function hubOfItsOwn(options: {
   base: string;
   stateDir: string;
   home: string;
+  driver: DriverName;
   account?: number;
 }): Promise<SeparateHub> {
   const bundle = join(options.base, 'hub.mjs');
@@ -191,7 +234,9 @@ async function hubOfItsOwn(options: {
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
+  const { runtime = '' } = containerRuntime();
   const program = [process.execPath, bundle, options.stateDir, options.home, searchPath()];
+  program.push(options.driver, runtime);
   const command =
     options.account === undefined
       ? program
