@@ -1,13 +1,52 @@
-import { mkdir } from 'node:fs/promises';
+import { constants, lchown, mkdir, open, stat } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import { ownerOf, type Standing } from './accounts.ts';
 import { handOver } from './mounts.ts';
 import type { SandboxPlan } from './sandbox.ts';
 
-/** Folders below `${data}` that a manifest names are the hub's to make. */
+/** Linux `O_PATH`: a name for a place, without the right to read it; not in Node's constants. */
+const O_PATH = 0o10000000;
+
+/**
+ * Folders below `${data}` that a manifest names are the hub's to make, for whoever has the data folder now. What is in
+ * there is the skill's work: each step goes from a folder that is held open, and none through a link.
+ * @throws AppError `binding-refused` where something else than a folder is in the way.
+ */
 export async function makeDataMounts({ dataDir, mounts }: SandboxPlan): Promise<void> {
   for (const { root, source } of mounts) {
-    if (dataDir !== undefined && root === dataDir) await mkdir(source, { recursive: true, mode: 0o700 });
+    if (dataDir === undefined || root !== dataDir || source === dataDir) continue;
+    const { uid, gid } = await stat(dataDir);
+    let at = await open(dataDir, O_PATH | constants.O_DIRECTORY);
+    try {
+      for (const name of relative(dataDir, source).split(sep)) {
+        const step = `/proc/self/fd/${at.fd}/${name}`;
+        if (await made(step)) await lchown(step, uid, gid);
+        const next = await open(step, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch(
+          (cause) => {
+            throw new AppError('binding-refused', {
+              detail: `${name} in the data folder ${dataDir} is no folder.`,
+              hint: 'Look at what the skill has put there, and remove it.',
+              cause,
+            });
+          },
+        );
+        await at.close();
+        at = next;
+      }
+    } finally {
+      await at.close();
+    }
+  }
+}
+
+async function made(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { chmod, lstat, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { create as createTar } from 'tar';
 import { PLAIN_FILES } from './launch.ts';
@@ -47,7 +47,7 @@ export async function openPodman({ program, path, stateDir, runtime, hub }: Podm
   await writeFile(settings, '', { mode: 0o600 });
   const options = [
     ...['--root', store, '--runroot', runDir, '--storage-driver', 'vfs', '--events-backend', 'none'],
-    ...['--cgroup-manager', 'cgroupfs'],
+    ...['--tmpdir', join(runDir, 'tmp'), '--cgroup-manager', 'cgroupfs'],
     ...(runtime === undefined ? [] : ['--runtime', runtime]),
   ];
   const env = {
@@ -147,9 +147,34 @@ async function privateRunDir(store: string): Promise<string> {
       (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
     );
     if (!made) continue;
-    const found = await lstat(folder);
-    if (found.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0) return folder;
+    if (await isOurs(folder)) {
+      await removeStale(base);
+      await writeFile(join(folder, STORE_FILE), store, { mode: 0o600 });
+      return folder;
+    }
     throw new Error(`${folder} is not a private folder of this account`);
   }
   throw new Error(`there is no place for ${name} in ${bases.join(' or ')}`);
+}
+
+/** Names the store that a run folder belongs to. */
+const STORE_FILE = 'store';
+
+async function isOurs(folder: string): Promise<boolean> {
+  const found = await lstat(folder);
+  return found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o077) === 0;
+}
+
+/** Run folders whose store is gone, such as those of `berth doctor`, which keeps none. */
+async function removeStale(base: string): Promise<void> {
+  for (const name of (await readdir(base)).filter((one) => /^berth-[0-9a-f]{16}$/.test(one))) {
+    const folder = join(base, name);
+    const store = await readFile(join(folder, STORE_FILE), 'utf8').catch(() => undefined);
+    if (store === undefined || !(await isOurs(folder))) continue;
+    const isThere = await lstat(store).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) await rm(folder, { recursive: true, force: true });
+  }
 }
