@@ -37,7 +37,8 @@ export interface HubRig {
   /** The text of a call's first content item. */
   text(skill: string, tool: string, args?: Record<string, unknown>): Promise<string>;
   admin: { socketPath: string };
-  restart(): Promise<void>;
+  /** Stops the hub and starts it again, with other settings where some are given. */
+  restart(config?: Partial<z.input<typeof hubConfigSchema>>): Promise<void>;
 }
 
 async function install(admin: { socketPath: string }, name: string, range?: string, accept?: Acceptance) {
@@ -114,9 +115,9 @@ export async function hubRig({
     install: (name, range, accept) => install(admin, name, range, accept),
     call,
     text: async (skill, tool, args) => String(((await call(skill, tool, args)) as any)['content'][0].text),
-    async restart() {
+    async restart(other = {}) {
       await hub.stop();
-      hub = await startHub(config, parts);
+      hub = await startHub(hubConfigSchema.parse({ ...config, ...other }), parts);
     },
   };
 }
