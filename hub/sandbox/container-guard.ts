@@ -1,31 +1,29 @@
 import { spawn } from 'node:child_process';
-import type { Podman } from './podman.ts';
-import { markOf, type ProcessIdentity } from './processes.ts';
+import { type Podman, podmanMark } from './podman.ts';
+import type { ProcessIdentity } from './processes.ts';
 
 /**
- * Waits for the end of its input and then of the hub, `$1`; then ends what podman still does for it (processes whose
- * command line begins with the mark, `$2`) and every container whose name begins with `$3`, until two looks in a row
- * find neither. The rest of its arguments is podman with its options. Looks are counted, for anybody can write a mark.
+ * Waits for the end of its input and then of the hub, `$1`; then ends every container whose name begins with `$3`, until
+ * two looks in a row find neither one nor a podman that is still at work for the hub (its command line begins with the
+ * mark, `$2`); what was put into `$4` for their starts goes last. Podman itself is let finish: killed while it makes a container, it leaves one that it does not know. The
+ * rest of the arguments is podman with its options. Looks are counted, for anybody can write a mark.
  */
 const SCRIPT = `
 while read -r _; do :; done
-hub=$1 mark=$2 name=$3
-shift 3
+hub=$1 mark=$2 name=$3 run=$4
+shift 4
 looks=0
 while [ $looks -lt 1000 ] && grep -qs '^State:.[^ZX]' "/proc/$hub/status"; do looks=$((looks + 1)); done
 looks=0
 empty=0
-while [ $looks -lt 100 ] && [ $empty -lt 2 ]; do
+while [ $looks -lt 300 ] && [ $empty -lt 2 ]; do
   looks=$((looks + 1))
   found=$(grep -lsa "^$mark" /proc/[0-9]*/cmdline)
-  for file in $found; do
-    pid=\${file#/proc/}
-    kill -9 "\${pid%/cmdline}" 2>/dev/null
-  done
   containers=$("$@" ps --all --quiet --filter "name=^$name" 2>/dev/null)
   [ -z "$containers" ] || "$@" rm --force --time 0 $containers >/dev/null 2>&1
   if [ -z "$found$containers" ]; then empty=$((empty + 1)); else empty=0; fi
 done
+rm -rf "$run/start-$name"*
 `;
 
 /**
@@ -35,9 +33,9 @@ done
 export function startContainerGuard(
   shell: string,
   hub: ProcessIdentity,
-  { program, options, env }: Podman,
+  { program, options, env, runDir }: Podman,
 ): void {
-  const own = [String(hub.pid), markOf(hub, ''), `berth-${hub.pid}-${hub.startTime}-`];
+  const own = [String(hub.pid), podmanMark(hub, ''), `berth-${hub.pid}-${hub.startTime}-`, runDir];
   const guard = spawn(shell, ['-c', SCRIPT, 'berth-guard', ...own, program, ...options], {
     cwd: '/',
     env,

@@ -5,8 +5,8 @@ import { AppError } from '../../protocol/errors.ts';
 import { BASE_ENV } from './bwrap-arguments.ts';
 import { containerArguments, type ContainerOrder, environmentFile } from './container-arguments.ts';
 import type { HeldMount } from './mounts.ts';
-import type { Podman } from './podman.ts';
-import { identityOf, killExactly, markOf, type ProcessIdentity, whenGone } from './processes.ts';
+import { type Podman, podmanMark } from './podman.ts';
+import { identityOf, killExactly, type ProcessIdentity, whenGone } from './processes.ts';
 import type { RootEntry } from './programs.ts';
 import type { SandboxedProcess, SandboxExit, SandboxPlan } from './sandbox.ts';
 import { exitOf } from './spawn-sandbox.ts';
@@ -109,7 +109,7 @@ function attach({ podman, hub, plan, covered }: ContainerJob, name: string, noth
     podman.program,
     [...podman.options, 'start', '--attach', '--interactive', '--sig-proxy=false', name],
     {
-      argv0: markOf(hub, plan.label),
+      argv0: podmanMark(hub, plan.label),
       cwd: '/',
       env: podman.env,
       // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.

@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from '
 import { dirname, join } from 'node:path';
 import { create as createTar } from 'tar';
 import { PLAIN_FILES } from './launch.ts';
-import { isAlive, markOf, type ProcessIdentity } from './processes.ts';
+import { isAlive, type ProcessIdentity } from './processes.ts';
 
 /** Podman with a store of our own, in which there is one empty image and what this home's hubs run. */
 export interface Podman {
@@ -20,6 +20,11 @@ export interface Podman {
   newName(): string;
   /** Ends and removes the containers of hubs that are gone; answers with how many. */
   sweep(): Promise<number>;
+}
+
+/** How podman names itself while it works for a hub; other than a sandbox, it is not to be killed when the hub is gone. */
+export function podmanMark(hub: ProcessIdentity, label: string): string {
+  return `berth-podman:${hub.pid}:${hub.startTime}:${label}`;
 }
 
 interface PodmanOptions {
@@ -58,7 +63,7 @@ export async function openPodman({ program, path, stateDir, runtime, hub }: Podm
     CONTAINERS_CONF: settings,
   };
   const run = (label: string, ...args: string[]): Promise<string> =>
-    printed(spawn(program, [...options, ...args], commandOptions(markOf(hub, label), env)));
+    printed(spawn(program, [...options, ...args], commandOptions(podmanMark(hub, label), env)));
   return {
     program,
     options,

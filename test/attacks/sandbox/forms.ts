@@ -145,7 +145,8 @@ export async function openForm(name: FormName): Promise<Form> {
     },
     async close() {
       await hub.close();
-      await rm(base, { recursive: true, force: true });
+      // The guard of a killed hub may still be about to remove a container.
+      await rm(base, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }
