@@ -69,6 +69,14 @@ export const hubConfigSchema = z.strictObject({
         .min(1_000)
         .default(300_000)
         .describe('Milliseconds after which an idle skill is stopped.'),
+      maxLifeMs: z
+        .int()
+        .min(60_000)
+        .max(2_147_483_647)
+        .default(86_400_000)
+        .describe(
+          'Milliseconds that one process of a skill may live, however busy; it finishes its calls, and the next one gets a fresh process.',
+        ),
     })
     .prefault({}),
   tasks: z

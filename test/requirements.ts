@@ -145,6 +145,7 @@ export const REQUIREMENTS = {
   'runner.crash': 'A crash fails the calls in flight at once; the next call works.',
   'runner.backoff': 'A skill that keeps crashing is not started again and again, and says so quickly.',
   'runner.garbage': 'A skill that prints what is not MCP is ended.',
+  'runner.max-life': 'No process of a skill lives longer than a bound, however busy it is.',
   'runner.flood': 'An answer of any size costs the hub no more memory than its bound.',
   'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',

@@ -87,6 +87,7 @@ export function startChild(
   let ordered: string | undefined;
   let faulty = false;
   let stopTimer = (): void => undefined;
+  let stopLifeTimer = (): void => undefined;
   let checking: Promise<void> | undefined;
   let checkAgain = false;
   /** Resources that somebody wants to hear of: it is not idle while there are any. */
@@ -120,6 +121,7 @@ export function startChild(
     events.started({ ...ofThis(), ...(skill.unsandboxed === true ? { unsandboxed: true } : {}) });
     if (state === 'starting') state = 'ready';
     weigh = connection.weigh;
+    stopLifeTimer = clock.after(limits.maxLifeMs, () => retire('it has run for as long as one may'));
     whenIdle();
     open = connection;
     return connection;
@@ -179,6 +181,7 @@ export function startChild(
     }
     state = 'stopping';
     stopTimer();
+    stopLifeTimer();
   }
 
   function fault(): void {

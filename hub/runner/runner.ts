@@ -94,6 +94,8 @@ export interface RunnerLimits {
   maxConcurrentPerChild: number;
   /** A child without a call for so long is ended. */
   idleStopMs: number;
+  /** A child that has lived for so long gets no new calls, however busy it is; the next one is a fresh process. */
+  maxLifeMs: number;
   /** From the start of the process until its surface is known. */
   startTimeoutMs: number;
   /** For a child to end by itself once its input is closed, and to show a sign of life after a cancelled call. */
@@ -114,6 +116,7 @@ export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
   maxChildren: 64,
   maxConcurrentPerChild: 64,
   idleStopMs: 300_000,
+  maxLifeMs: 24 * 3_600_000,
   startTimeoutMs: 20_000,
   graceMs: 2_000,
   drainMs: 10_000,
