@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { chmod, mkdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { containerRuntime, FORM_NAMES_WITH_CONTAINERS, openForm } from '../../attacks/sandbox/forms.ts';
+import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
 import { containerArguments, environmentFile } from '../../../hub/sandbox/container-arguments.ts';
 import { createContainerDriver } from '../../../hub/sandbox/container.ts';
 import { complementOf, seccompProfile } from '../../../hub/sandbox/oci-seccomp.ts';
@@ -7,6 +11,9 @@ import { expectCode } from '../../support/expect-code.ts';
 import { logLines } from '../../support/log-lines.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
+
+// Where a hub on this machine would look.
+const { PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
 
 const order = {
   plan: {
@@ -145,3 +152,68 @@ describe('without podman on the PATH', () => {
     },
   );
 });
+
+describe.runIf(FORM_NAMES_WITH_CONTAINERS.includes('root, in containers'))('a folder of a container', () => {
+  it(
+    'that is exchanged between being looked at and being mounted is not shown',
+    verifies('sandbox.mounts', 'sandbox.drivers'),
+    async () => {
+      const form = await openForm('root, in containers');
+      onTestFinished(() => form.close());
+      const [bin, marks] = [await tempFolder(), await tempFolder()];
+      const [atInit, goOn] = [join(marks, 'at-init'), join(marks, 'go-on')];
+      // A podman that waits before it mounts, but for the probe of the first report.
+      await writeFile(
+        join(bin, 'podman'),
+        `#!/bin/sh
+case " $* " in
+*" init "*) if [ -e "${goOn}-probe" ]; then : > "${atInit}"; while [ ! -e "${goOn}" ]; do :; done; fi ;;
+esac
+exec podman "$@"
+`.replace('exec podman', `exec ${await which('podman')}`),
+        { mode: 0o755 },
+      );
+      const { log } = logLines();
+      const driver = createContainerDriver({
+        path: `${bin}:${PATH}`,
+        stateDir: join(form.home, 'slow'),
+        forbidden: [],
+        container: containerRuntime(),
+        log,
+      });
+      expect(await driver.report()).toMatchObject({ usable: true });
+      await writeFile(`${goOn}-probe`, '');
+      const secret = join(form.home, 'secret');
+      await mkdir(secret);
+      await writeFile(join(secret, 'key'), 'secret');
+      await chmod(secret, 0o755);
+      const plan = await form.plan({
+        'attack.mjs': `import fs from 'node:fs'; process.stdout.write(fs.readdirSync('/workspace').join());`,
+      });
+      const seen = outcomeOf(driver, plan).then(
+        ({ stdout }) => stdout.toString(),
+        ({ code }: { code: string }) => code,
+      );
+      await expect
+        .poll(
+          () =>
+            stat(atInit).then(
+              () => true,
+              () => false,
+            ),
+          { timeout: 10_000 },
+        )
+        .toBe(true);
+      await rename(form.workspace, `${form.workspace}-aside`);
+      await symlink(secret, form.workspace);
+      await writeFile(goOn, '');
+      expect(['binding-refused', 'skill-start-failed']).toContain(await seen);
+    },
+  );
+});
+
+async function which(name: string): Promise<string> {
+  for (const folder of PATH.split(':'))
+    if ((await stat(join(folder, name)).catch(() => undefined)) !== undefined) return join(folder, name);
+  throw new Error(`${name} is not on the PATH`);
+}
