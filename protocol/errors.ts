@@ -87,6 +87,7 @@ export const ERRORS = {
     exit: 3,
     title: 'The sandbox cannot enforce what this skill asks',
   },
+  'unsandboxed-not-allowed': { status: 403, exit: 3, title: 'Nothing runs without a sandbox here' },
   'question-refused': { status: 422, exit: 3, title: 'The skill may not ask this' },
   'question-unanswered': { status: 504, exit: 1, title: 'The question was not answered' },
   'skill-quarantined': { status: 409, exit: 6, title: 'The skill is quarantined' },

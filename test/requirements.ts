@@ -128,6 +128,16 @@ export const REQUIREMENTS = {
     'Which program of the machine a skill was approved and started with is on record.',
   'sandbox.no-borrowed-files':
     'What a package’s program names as its loader or libraries gives it no file of the machine.',
+  'sandbox.independent-probes':
+    'A C and a Python program that know nothing of how the sandbox is built confirm what it refuses.',
+  'sandbox.needs': 'What a skill or the admin needs of a sandbox and it lacks is named, and nothing runs.',
+  'sandbox.checks': 'Each thing that a sandbox stands on is a check of its own, with what mends it.',
+  'sandbox.drivers': 'Every driver holds to one contract; none stands in for another.',
+  'sandbox.unsandboxed':
+    'Without a sandbox runs only what an admin named for it, in a hub that allows it; every place that shows it says so.',
+  'sandbox.nothing-in-listings':
+    'No secret of a skill stands where other accounts can read it, at no moment of its start.',
+  'sandbox.whole-tree': 'What bounds a skill bounds all that it starts, and what ends it ends all of that.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
   'egress.names':
     'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',
@@ -187,6 +197,7 @@ export const REQUIREMENTS = {
   'runner.crash': 'A crash fails the calls in flight at once; the next call works.',
   'runner.backoff': 'A skill that keeps crashing is not started again and again, and says so quickly.',
   'runner.garbage': 'A skill that prints what is not MCP is ended.',
+  'runner.max-life': 'No process of a skill lives longer than a bound, however busy it is.',
   'runner.flood': 'An answer of any size costs the hub no more memory than its bound.',
   'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
@@ -330,7 +341,8 @@ export const REQUIREMENTS = {
   'install.allowed-hosts':
     'Hosts that a manifest leaves open are named at the install, kept by upgrades, and each is a grant of its own.',
   'grants.cut': 'A host that is taken back is cut from the skill within a second, calls in flight or not.',
-  'install.network-blocked': 'A skill that asks for network installs, says so, and does not start.',
+  'install.network-blocked':
+    'Where hosts cannot be granted, a skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
   'install.no-downgrade': 'A version older than the one that serves is never taken in silence.',
   'install.signer-change': 'Another signer of a namespace is never accepted in silence.',

@@ -74,7 +74,14 @@ export const adopt = command({
     refuseUnknownNames(source.servers, except);
     const installed = dryRun ? [] : await before.readyToPublish(context);
     const { acceptanceOf } = await import('../acceptance.ts');
-    const said = await acceptanceOf(context, { ...flags, workspace: undefined, set: [], allowHost: [], without: [] });
+    const said = await acceptanceOf(context, {
+      ...flags,
+      workspace: undefined,
+      set: [],
+      allowHost: [],
+      without: [],
+      unsandboxed: false,
+    });
     const inputs = source.file?.config.inputs ?? [];
     const wanted = source.servers.filter(
       (entry) => !isBerth(entry) && !entry.disabled && !except.includes(entry.name),
@@ -82,7 +89,7 @@ export const adopt = command({
     const answers = await before.answersTo(context, wanted, inputs, said.secrets ?? {}, yes || dryRun);
     const { openSandbox } = await import('../sandbox.ts');
     const { learnFromErrors } = await import('../adopt/learn-from-errors.ts');
-    const driver = openSandbox(context);
+    const driver = await openSandbox(context);
     const { environment } = context.settings;
     const candidates = await lookAtServers(
       {

@@ -17,7 +17,7 @@ export const check = command({
     const { askingRemote } = await import('../ask-remote.ts');
     const { shellWord } = await import('../shell-word.ts');
     const checked = await checkSkill(
-      { driver: openSandbox(context), remote: askingRemote(context) },
+      { driver: await openSandbox(context), remote: askingRemote(context) },
       resolve(context.workingDirectory, dir),
     );
     refuseFailedTests(checked.tests);

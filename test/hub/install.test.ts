@@ -11,6 +11,7 @@ import { hubRig, type HubRig } from '../support/hub-rig.ts';
 import { liar } from '../support/lying-registry.ts';
 import { publishNew } from '../support/registry.ts';
 import { skillFolder } from '../support/skill-folder.ts';
+import { pathWithNsenter } from '../support/path-with.ts';
 import { verifies } from '../support/verifies.ts';
 
 const NAME = 'local.test/subject';
@@ -115,10 +116,10 @@ describe('an install', () => {
   );
 
   it(
-    'of a skill that asks for network is done, said, and never started',
+    'of a skill that asks for network, where hosts cannot be granted, is done, said, and never started',
     verifies('install.network-blocked'),
     async () => {
-      const rig = await hubRig();
+      const rig = await hubRig({ config: { path: await pathWithNsenter(undefined) } });
       await rig.publish(
         await skillFolder({ permissions: { network: [{ host: 'api.example.com' }] }, tools: hello }),
       );

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
+import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drivers.ts';
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
@@ -17,9 +17,10 @@ interface Job {
   plan: SandboxPlan;
 }
 
-const [, , stateDir = '', home = '', path = ''] = process.argv;
-const driver = createBwrapDriver({
+const [, , stateDir = '', home = '', path = '', name = 'bwrap', runtime = ''] = process.argv;
+const driver = createSandboxDriver(name as DriverName, {
   path,
+  ...(runtime === '' ? {} : { container: { runtime } }),
   stateDir,
   forbidden: [home],
   log: createLogger({ level: 'silent', name: 'test' }),
