@@ -20,6 +20,10 @@ export const ACCEPTANCE_OPTIONS = {
   allowTool: { type: 'list', value: 'TOOL', about: 'run this tool without asking; * for all others' },
   askTool: { type: 'list', value: 'TOOL', about: 'ask before each call of this tool' },
   denyTool: { type: 'list', value: 'TOOL', about: 'never run this tool' },
+  unsandboxed: {
+    type: 'flag',
+    about: 'DANGEROUS: run it without any sandbox, where the hub allows that (allowUnsandboxed)',
+  },
 } as const;
 
 /** The flags as they were given. */
@@ -32,6 +36,7 @@ export interface AcceptanceFlags {
   allowTool: string[];
   askTool: string[];
   denyTool: string[];
+  unsandboxed: boolean;
 }
 
 type Answer = 'allow' | 'ask' | 'deny';
@@ -53,11 +58,20 @@ export async function acceptanceOf(context: Context, flags: AcceptanceFlags): Pr
     ...(flags.secret.length === 0 ? {} : { secrets }),
     ...(Object.keys(tools).length === 0 ? {} : { tools }),
     ...(flags.without.length === 0 ? {} : { without: flags.without }),
+    ...(flags.unsandboxed ? { unsandboxed: true } : {}),
   };
 }
 
 /** What was said as flags again, for a command that goes on from here; secrets are never repeated. */
-export function acceptanceFlags({ workspace, config, hosts, tools, without, secrets }: Acceptance): string {
+export function acceptanceFlags({
+  workspace,
+  config,
+  hosts,
+  tools,
+  without,
+  secrets,
+  unsandboxed,
+}: Acceptance): string {
   return [
     ...(workspace === undefined ? [] : ['--workspace', shellWord(workspace)]),
     ...Object.entries(config ?? {}).flatMap(([key, value]) => ['--set', shellWord(`${key}=${value}`)]),
@@ -65,6 +79,7 @@ export function acceptanceFlags({ workspace, config, hosts, tools, without, secr
     ...Object.keys(secrets ?? {}).flatMap((name) => ['--secret', `${shellWord(name)}=env:VARIABLE`]),
     ...Object.entries(tools ?? {}).flatMap(([tool, answer]) => [`--${answer}-tool`, shellWord(tool)]),
     ...(without ?? []).flatMap((id) => ['--without', shellWord(id)]),
+    ...(unsandboxed === true ? ['--unsandboxed'] : []),
   ]
     .map((word) => ` ${word}`)
     .join('');

@@ -29,7 +29,7 @@ async function packSkills(): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'berth-build-'));
   try {
     const settings = { ...settingsOfProcess(), home };
-    const driver = openSandbox({ home, settings });
+    const driver = await openSandbox({ home, settings });
     await rm(packedSkillsDir(), { recursive: true, force: true });
     const { usable, problem } = await driver.report();
     if (!usable) {

@@ -15,6 +15,8 @@ import { openSandbox } from './sandbox.ts';
 
 /** One thing that was looked at. `bad` keeps Berth from working; `note` is worth knowing. */
 export interface Finding {
+  /** Stays the same over versions: `sandbox.seccomp`, `home`. */
+  id: string;
   what: string;
   state: 'ok' | 'note' | 'bad';
   detail: string;
@@ -22,9 +24,12 @@ export interface Finding {
   fix?: string;
 }
 
+/** What a look answers with; its `id` only where it made several. */
+type Look = Omit<Finding, 'what' | 'id'> & { id?: string };
+
 /** Looks at this machine, the home and what runs in it. Changes nothing and never throws. */
 export async function examine(context: Context): Promise<Finding[]> {
-  const looks: Record<string, () => Promise<Omit<Finding, 'what'>[]>> = {
+  const looks: Record<string, () => Promise<Look[]>> = {
     node: async () => [{ state: 'ok', detail: `Node ${process.versions.node}` }],
     home: () => lookAtHome(context.home),
     keys: () => lookAtKeys(context.home),
@@ -36,14 +41,21 @@ export async function examine(context: Context): Promise<Finding[]> {
   for (const [what, look] of Object.entries(looks)) {
     const found = await look().catch((error: unknown) => {
       const { message, hint } = faultInWords(error, context.home);
-      return [{ state: 'bad' as const, detail: message, ...(hint === undefined ? {} : { fix: hint }) }];
+      const bad: Look = { state: 'bad', detail: message, ...(hint === undefined ? {} : { fix: hint }) };
+      return [bad];
     });
-    findings.push(...found.map((finding) => ({ what, ...finding })));
+    findings.push(
+      ...found.map(({ id, ...finding }) => ({
+        id: id === undefined ? what : `${what}.${id}`,
+        what,
+        ...finding,
+      })),
+    );
   }
   return findings;
 }
 
-async function lookAtHome(home: string): Promise<Omit<Finding, 'what'>[]> {
+async function lookAtHome(home: string): Promise<Look[]> {
   const found = await stat(home).catch(() => undefined);
   if (found === undefined) return [{ state: 'note', detail: `${home} does not exist yet.`, fix: 'berth up' }];
   if (!found.isDirectory()) return [{ state: 'bad', detail: `${home} is not a folder.` }];
@@ -69,29 +81,33 @@ async function lookAtHome(home: string): Promise<Omit<Finding, 'what'>[]> {
   return [{ state: 'ok', detail: `${home}, for this account alone` }];
 }
 
-async function lookAtKeys(home: string): Promise<Omit<Finding, 'what'>[]> {
+async function lookAtKeys(home: string): Promise<Look[]> {
   const keys = await authorKeys(home);
   if (keys.length === 0)
     return [{ state: 'note', detail: 'There is no key to sign with yet.', fix: 'berth keys create' }];
   return [{ state: 'ok', detail: keys.map(({ name }) => name).join(', ') }];
 }
 
-async function lookAtSandbox(context: Context): Promise<Omit<Finding, 'what'>[]> {
+async function lookAtSandbox(context: Context): Promise<Look[]> {
   // The home may be missing or another's; looking must not make or need it.
   const scratch = await mkdtemp(join(tmpdir(), 'berth-doctor-'));
-  const { driver, usable, problem, enforces, notes } = await reportIn(context, scratch);
-  if (!usable) {
-    return [
-      {
-        state: 'bad',
-        detail: problem?.detail ?? 'not usable',
-        ...(problem === undefined ? {} : { fix: problem.hint }),
-      },
-    ];
-  }
+  const { driver, usable, enforces, requires, checks, notes } = await reportIn(context, scratch);
+  const said = new Set(checks.map(({ detail }) => detail));
+  const lacking = usable ? requires.filter((capability) => !enforces.includes(capability)) : [];
   return [
-    { state: 'ok', detail: `${driver} enforces ${enforces.join(', ')}` },
-    ...notes.map((detail) => ({ state: 'ok' as const, detail })),
+    usable
+      ? { id: 'driver', state: 'ok', detail: `${driver} enforces ${enforces.join(', ')}` }
+      : { id: 'driver', state: 'bad', detail: `${driver} is not usable, so no skill runs.` },
+    ...checks.map(({ remedy, ...check }) => ({ ...check, ...(remedy === undefined ? {} : { fix: remedy }) })),
+    ...lacking.map((capability) => ({
+      id: `requires-${capability}`,
+      state: 'bad' as const,
+      detail: `This hub requires ${capability} of its sandbox, which does not enforce it: no skill runs.`,
+      fix: `Take ${capability} out of the setting \`requires\`, or run the hub where it is enforced.`,
+    })),
+    ...notes
+      .filter((detail) => !said.has(detail))
+      .map((detail, index) => ({ id: `note-${index + 1}`, state: 'ok' as const, detail })),
   ];
 }
 
@@ -104,13 +120,13 @@ const NO_WAY_OUT: Egress = {
 
 async function reportIn(context: Context, scratch: string) {
   try {
-    return await openSandbox(context, scratch, { egress: NO_WAY_OUT }).report();
+    return await (await openSandbox(context, scratch, { egress: NO_WAY_OUT })).report();
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
-async function lookAtRegistry(context: Context): Promise<Omit<Finding, 'what'>[]> {
+async function lookAtRegistry(context: Context): Promise<Look[]> {
   const { baseUrl, token } = await context.registryAddress();
   try {
     await callRoute(registryApi.ready, { baseUrl });
@@ -130,12 +146,18 @@ async function lookAtRegistry(context: Context): Promise<Omit<Finding, 'what'>[]
   ];
 }
 
-async function lookAtHub(context: Context): Promise<Omit<Finding, 'what'>[]> {
+async function lookAtHub(context: Context): Promise<Look[]> {
   try {
-    const { mcp, skills } = await context.hub(adminApi.status, {});
+    const { mcp, skills, unsandboxed } = await context.hub(adminApi.status, {});
     const troubled = skills.blocked + skills.quarantined;
     return [
       { state: 'ok', detail: `${mcp} answers, ${count(skills.ready, 'skill')} ready` },
+      ...unsandboxed.map((name) => ({
+        id: `unsandboxed.${name}`,
+        state: 'note' as const,
+        detail: `${name} runs WITHOUT A SANDBOX, as it was approved to.`,
+        fix: 'berth grants, then berth revoke the grant "unsandboxed"',
+      })),
       ...(troubled === 0
         ? []
         : [

@@ -23,7 +23,7 @@ export async function skillFolders(): Promise<string[]> {
  * Berth's own skills as archives: those that the build packed, or packed now where it could not.
  * @throws AppError as `packSkill`, when nothing was built and no sandbox is usable.
  */
-export async function firstPartyArchives(openDriver: () => SandboxDriver): Promise<Buffer[]> {
+export async function firstPartyArchives(openDriver: () => Promise<SandboxDriver>): Promise<Buffer[]> {
   const built = existsSync(packedSkillsDir())
     ? (await readdir(packedSkillsDir())).filter((name) => name.endsWith('.tgz')).toSorted()
     : [];
@@ -31,7 +31,7 @@ export async function firstPartyArchives(openDriver: () => SandboxDriver): Promi
   if (built.length >= folders.length && built.length > 0) {
     return Promise.all(built.map((name) => readFile(join(packedSkillsDir(), name))));
   }
-  const driver = openDriver();
+  const driver = await openDriver();
   const archives: Buffer[] = [];
   for (const folder of folders) archives.push((await packSkill({ driver }, folder)).archive);
   return archives;

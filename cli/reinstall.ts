@@ -12,7 +12,10 @@ export function reinstallCommand(
   { withheld = [], secrets = [] }: { withheld?: readonly string[]; secrets?: readonly string[] } = {},
 ): string {
   const answers = skill.tools
-    .filter(({ effects, answer }) => answer !== suggestAnswer(effects as Effect[], skill.kind === 'remote'))
+    .filter(
+      ({ effects, answer }) =>
+        answer !== suggestAnswer(effects as Effect[], skill.kind === 'remote' || skill.unsandboxed),
+    )
     .map(({ name, answer }) => `--${answer}-tool ${shellWord(name)}`);
   return [
     `berth install ${skill.name}@${skill.version} --yes`,
@@ -57,9 +60,10 @@ export function undoOfAcceptance(
   return commands.length === 0 ? undefined : commands.join(' && ');
 }
 
-function bindingFlags({ workspace, config }: InstalledSkillView): string[] {
+function bindingFlags({ workspace, config, unsandboxed }: InstalledSkillView): string[] {
   return [
     ...(workspace === undefined ? [] : [`--workspace ${shellWord(workspace)}`]),
     ...Object.entries(config).map(([key, value]) => `--set ${shellWord(`${key}=${String(value)}`)}`),
+    ...(unsandboxed ? ['--unsandboxed'] : []),
   ];
 }

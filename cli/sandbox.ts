@@ -1,26 +1,37 @@
 import { join } from 'node:path';
 import type { Egress } from '../hub/egress/egress.ts';
 import { createBwrapDriver } from '../hub/sandbox/bwrap.ts';
+import { createSandboxDriver } from '../hub/sandbox/drivers.ts';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import type { Tracer } from '../hub/sandbox/tracer.ts';
 import { createLogger } from '../protocol/node/logger.ts';
 import type { Context } from './command.ts';
 
 /**
- * The sandbox in which skills are packed and checked; the same as the hub's, with its files beside the hub's or
- * elsewhere. It has a network only with an `egress`, and with a `tracer` it is one to learn in.
+ * The sandbox in which skills are packed and checked: of the kind that the hub of this home is configured with, with
+ * its files beside the hub's or elsewhere. It has a network only with an `egress`. With a `tracer` it is one to learn
+ * in, which only bubblewrap can be.
+ * @throws AppError `config-invalid`.
  */
-export function openSandbox(
-  { home, settings }: Pick<Context, 'home' | 'settings'>,
-  stateDir: string = join(home, 'pack', 'sandbox'),
+export async function openSandbox(
+  context: Pick<Context, 'home' | 'settings'>,
+  stateDir: string = join(context.home, 'pack', 'sandbox'),
   { egress, tracer }: { egress?: Egress; tracer?: Tracer } = {},
-): SandboxDriver {
-  return createBwrapDriver({
-    ...(tracer === undefined ? {} : { tracer }),
-    path: settings.environment['PATH'] ?? '',
+): Promise<SandboxDriver> {
+  const { loadHubConfig } = await import('./servers-here.ts');
+  const { sandbox, path, node, python, requires, container } = await loadHubConfig(context, {});
+  const options = {
+    path,
+    node,
+    python,
     stateDir,
-    forbidden: [home],
+    forbidden: [context.home],
+    requires,
+    container,
     log: createLogger({ level: 'silent', name: 'sandbox' }),
     ...(egress === undefined ? {} : { egress }),
-  });
+  };
+  return tracer === undefined
+    ? createSandboxDriver(sandbox, options)
+    : createBwrapDriver({ ...options, tracer });
 }

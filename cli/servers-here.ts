@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { HubConfig } from '../hub/config.ts';
 import type { RunningHub } from '../hub/main.ts';
 import { loadConfig } from '../protocol/node/config.ts';
 import { lockHome } from '../protocol/node/database.ts';
@@ -48,6 +49,27 @@ export async function startRegistryHere(context: Context, options: ServerOptions
   });
 }
 
+/** The settings of the hub of this home. @throws AppError `config-invalid`. */
+export async function loadHubConfig(
+  { home, settings }: Pick<Context, 'home' | 'settings'>,
+  { file, port, quiet, registry }: Partial<ServerOptions> & { registry?: string | undefined },
+): Promise<HubConfig> {
+  const env = settings.environment;
+  const { hubConfigSchema } = await import('../hub/config.ts');
+  return loadConfig(hubConfigSchema, {
+    file: file ?? fileIfThere(join(home, 'hub.json')),
+    env,
+    prefix: 'BERTH_HUB_',
+    overrides: {
+      home,
+      ...(registry === undefined ? {} : { registry }),
+      ...unlessSet(env, 'BERTH_HUB_PATH', { path: env['PATH'] ?? '' }),
+      ...(quiet === true ? unlessSet(env, 'BERTH_HUB_LOG_LEVEL', { logLevel: 'warn' }) : {}),
+      ...(port === undefined ? {} : { port }),
+    },
+  });
+}
+
 /**
  * Starts the hub of this home, with skills from the given registry; without one, from the one that its settings name,
  * and when they name none, from the one that runs in this home. Its folder is locked until it stops.
@@ -58,27 +80,17 @@ export async function startHubHere(
   options: ServerOptions & { registry: string | undefined },
 ): Promise<RunningHub & { registry: string }> {
   const { home, settings } = context;
-  const env = settings.environment;
   const { startHub } = await import('../hub/main.ts');
-  const { hubConfigSchema } = await import('../hub/config.ts');
-  const config = await loadConfig(hubConfigSchema, {
-    file: options.file ?? fileIfThere(join(home, 'hub.json')),
-    env,
-    prefix: 'BERTH_HUB_',
-    overrides: {
-      home,
-      ...(options.registry === undefined ? {} : { registry: options.registry }),
-      ...unlessSet(env, 'BERTH_HUB_PATH', { path: env['PATH'] ?? '' }),
-      ...(options.quiet === true ? unlessSet(env, 'BERTH_HUB_LOG_LEVEL', { logLevel: 'warn' }) : {}),
-      ...(options.port === undefined ? {} : { port: options.port }),
-    },
-  });
+  const config = await loadHubConfig(context, options);
   const own = config.registry === DEFAULT_REGISTRY ? await ownRegistry(home) : undefined;
   const registry = options.registry ?? own ?? config.registry;
   const lock = lockHome(hubDir(home));
   try {
     const log = createLogger({ level: config.logLevel, name: 'hub', destination: logLines(context) });
-    const hub = await startHub({ ...config, registry }, { log, version: berthVersion(), environment: env });
+    const hub = await startHub(
+      { ...config, registry },
+      { log, version: berthVersion(), environment: settings.environment },
+    );
     return { ...hub, registry, stop: (hasten) => hub.stop(hasten).finally(() => lock.release()) };
   } catch (error) {
     lock.release();

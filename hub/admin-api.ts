@@ -46,7 +46,9 @@ export const installedSkill = z.object({
   can: sentences,
   cannot: sentences,
   asksFirst: sentences,
-  /** What of it nobody can check; empty for what runs here. */
+  /** An admin approved that it runs without a sandbox: nothing of what it "cannot" do is enforced. */
+  unsandboxed: z.boolean(),
+  /** What of it nobody can check; empty for what runs here in a sandbox. */
   unverified: sentences,
   /** How granted folders are held, such as "with root's file ownership". */
   notes: sentences,
@@ -73,6 +75,8 @@ export const acceptance = z.strictObject({
   tools: z.record(z.string().max(128), answer).optional(),
   /** Permission ids that are refused, such as `secrets:WEATHER_KEY`. */
   without: z.array(z.string().max(500)).max(200).optional(),
+  /** Lets it run without any sandbox, where the hub allows that; holds until the next acceptance. */
+  unsandboxed: z.literal(true).optional(),
 });
 
 export const approvalView = z.object({
@@ -152,6 +156,8 @@ export const sandboxView = z.object({
   usable: z.boolean(),
   problem: z.object({ detail: z.string(), hint: z.string() }).optional(),
   enforces: z.array(z.string()),
+  /** What the admin demands; a skill does not run while one of them is not enforced. */
+  requires: z.array(z.string()),
   notes: sentences,
 });
 
@@ -167,6 +173,8 @@ export const adminApi = {
       mcp: z.string(),
       registry: z.string(),
       sandbox: sandboxView,
+      /** Skills that run without it. */
+      unsandboxed: z.array(z.string()),
       skills: z.object({ ready: z.number(), blocked: z.number(), quarantined: z.number() }),
       running: z.array(
         z.object({

@@ -39,7 +39,7 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
 
   mount(app, adminApi.status, asAdmin, async () => {
     const skills = parts.installed.list();
-    const { driver, usable, problem, enforces, notes } = await parts.driver.report();
+    const { driver, usable, problem, enforces, requires, notes } = await parts.driver.report();
     const waiting = await waitingProposals(parts);
     const count = (test: (skill: InstalledSkill) => boolean) => skills.filter(test).length;
     return {
@@ -51,8 +51,10 @@ export function mountAdmin(app: Express, parts: AdminParts): void {
         usable,
         ...(problem === undefined ? {} : { problem }),
         enforces: [...enforces],
+        requires: [...requires],
         notes: [...notes],
       },
+      unsandboxed: skills.filter(({ unsandboxed }) => unsandboxed).map(({ name }) => name),
       skills: {
         ready: count((skill) => skill.quarantine === undefined && skill.blocked === undefined),
         blocked: count((skill) => skill.quarantine === undefined && skill.blocked !== undefined),

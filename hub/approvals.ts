@@ -24,6 +24,7 @@ import { narrowedTo, regrant } from './grants.ts';
 import type { InstallParts } from './install.ts';
 import type { InstalledSkill } from './installed.ts';
 import { configOf, goesBack, grantedBy, needsOf, proposedTools, type Terms, widenings } from './proposal.ts';
+import { notAllowed } from './sandbox/unsandboxed.ts';
 import type { HubTables } from './store/schema.ts';
 
 /** Something that waits for, or had, an admin's decision. */
@@ -120,6 +121,8 @@ export async function decide(
 ): Promise<InstalledSkill> {
   refuseSettled(proposal);
   const { id, offered, current } = proposal;
+  const unsandboxed = accepted.unsandboxed === true;
+  if (unsandboxed) refuseUnsandboxed(parts, offered);
   const terms = termsOf(offered, current, accepted);
   const { config } = terms;
   const granted = grantedBy(offered, current, terms);
@@ -142,13 +145,14 @@ export async function decide(
     });
   }
   const fullConfig = configOf(offered.manifest.config, config);
+  const held = { paths: parts.paths, driver: unsandboxed ? parts.unsandboxed : parts.driver };
   const folders = await grantedFolders(
-    parts,
+    held,
     { name: offered.name, version: offered.version, permissions: granted, workspace, config: fullConfig },
     accepted,
     current?.folders ?? {},
   );
-  const programs = grantedPrograms(await programsOf(parts, offered, granted));
+  const programs = grantedPrograms(await programsOf(held, offered, granted));
   const answers = answersFor(proposal, granted, accepted);
 
   if (accepted.secrets !== undefined) await parts.secrets.keep(offered.name, accepted.secrets);
@@ -158,7 +162,7 @@ export async function decide(
     if (row?.state !== 'waiting') throw settledError(id, row?.state ?? 'gone');
     await refuseIfChanged(trx, proposal);
     await serve(trx, { offered, current, workspace, config: fullConfig, folders, now });
-    const grants = await regrant(trx, record, offered.name, granted, now);
+    const grants = await regrant(trx, record, offered.name, granted, { now, unsandboxed });
     for (const [tool, answer] of answers) {
       const before = current?.tools.get(tool)?.answer;
       if (before === undefined || before === answer) continue;
@@ -225,6 +229,17 @@ export function termsOf(
   };
 }
 
+/** @throws AppError `unsandboxed-not-allowed` where the hub does not allow it, `skill-not-runnable` where nothing runs here. */
+function refuseUnsandboxed({ allowUnsandboxed }: InstallParts, { name, manifest }: VerifiedVersion): void {
+  if (!allowUnsandboxed) throw notAllowed(name);
+  if (manifest.runtime.kind === 'remote' || manifest.runtime.kind === 'prompt-only') {
+    throw new AppError('skill-not-runnable', {
+      detail: `${name} is a ${manifest.runtime.kind} skill: nothing of it runs here, in a sandbox or without one.`,
+      hint: 'Leave --unsandboxed out.',
+    });
+  }
+}
+
 /** Refuses a proposal; what served before goes on serving. */
 export async function deny(parts: InstallParts, id: string, reason: string | undefined): Promise<Proposal> {
   const proposal = await proposalOf(parts, id);
@@ -248,7 +263,8 @@ export async function deny(parts: InstallParts, id: string, reason: string | und
 
 function answersFor(proposal: Proposal, granted: Permissions, accepted: Acceptance): Map<string, Answer> {
   const chosen = accepted.tools ?? {};
-  const tools = proposedTools(proposal.offered, granted, proposal.current);
+  const bounds = accepted.unsandboxed === true ? undefined : granted;
+  const tools = proposedTools(proposal.offered, bounds, proposal.current);
   const unknown = Object.keys(chosen).find(
     (name) => name !== '*' && !tools.some((tool) => tool.name === name),
   );

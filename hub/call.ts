@@ -251,7 +251,7 @@ function refuseUnlessServing(skill: InstalledSkill): void {
   if (skill.blocked !== undefined) {
     throw new AppError('sandbox-cannot-enforce', {
       detail: `${skill.name} will not start. ${skill.blocked}`,
-      data: { missing: ['hostFilter'] },
+      data: { missing: [...skill.lacks] },
     });
   }
 }

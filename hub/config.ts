@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LOG_LEVELS } from '../protocol/node/logger.ts';
 import { bucketSettings } from '../protocol/node/rate-limit.ts';
 import { oauthSchema } from './oauth/config.ts';
+import { CAPABILITIES } from './sandbox/sandbox.ts';
 
 /** Every setting of a hub; file `hub.json` in the home, environment `BERTH_HUB_…`. */
 export const hubConfigSchema = z.strictObject({
@@ -20,6 +21,36 @@ export const hubConfigSchema = z.strictObject({
     .string()
     .default('http://127.0.0.1:4751')
     .describe('URL of the registry that skills come from.'),
+  sandbox: z
+    .enum(['bwrap', 'container'])
+    .default('bwrap')
+    .describe(
+      'What holds skills: bwrap (bubblewrap) or container (podman). There is no other, and no falling back from one to the other.',
+    ),
+  requires: z
+    .array(z.enum(CAPABILITIES))
+    .default([])
+    .describe(
+      `What the sandbox must enforce before any skill runs, beyond what a skill needs by itself: ${CAPABILITIES.join(', ')}. Demand memory, cpu and pids where one skill must never slow down the others.`,
+    ),
+  allowUnsandboxed: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether single skills may be approved to run without any sandbox (--unsandboxed). Such a skill can do everything that the account of the hub can.',
+    ),
+  container: z
+    .strictObject({
+      runtime: z
+        .string()
+        .min(1)
+        .max(4096)
+        .optional()
+        .describe(
+          'OCI runtime that podman starts containers with, by name or path, such as runc or crun; absent: its own choice. One whose containers do not pass the probe is not used.',
+        ),
+    })
+    .prefault({}),
   path: z.string().describe('Folders in which bubblewrap and granted programs are looked up, as in PATH.'),
   node: z
     .string()
@@ -74,6 +105,14 @@ export const hubConfigSchema = z.strictObject({
         .min(1_000)
         .default(300_000)
         .describe('Milliseconds after which an idle skill is stopped for which warmMb has no room.'),
+      maxLifeMs: z
+        .int()
+        .min(60_000)
+        .max(2_147_483_647)
+        .default(86_400_000)
+        .describe(
+          'Milliseconds that one process of a skill may live, however busy; it finishes its calls, and the next one gets a fresh process.',
+        ),
     })
     .prefault({}),
   tasks: z

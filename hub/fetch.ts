@@ -38,7 +38,12 @@ export interface FetchParts {
  * receipt, every file, and that the running skill says what was signed, unless it runs elsewhere.
  * @throws AppError with the code of the first check that fails; nothing of the version is installed then.
  */
-export async function fetchVersion(parts: FetchParts, name: string, range: string): Promise<VerifiedVersion> {
+export async function fetchVersion(
+  parts: FetchParts,
+  name: string,
+  range: string,
+  { captured }: { captured: boolean } = { captured: true },
+): Promise<VerifiedVersion> {
   const offered = await parts.registry.resolve(name, range);
   const { version, digest } = offered;
   refuseOtherVersion(name, range, version);
@@ -64,7 +69,8 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
   const packageDir = await unpack(parts.paths, digest, readArchive(chunksOf(archive)), files);
   refuseUnusableSchemas(surface);
   // What runs elsewhere is asked for nothing before requests to it are granted; the first start compares.
-  if (manifest.runtime.kind !== 'remote')
+  const heard = captured && manifest.runtime.kind !== 'remote';
+  if (heard)
     refuseOtherSurface(await parts.capture(packageDir, manifest, Object.keys(files)), surface, manifest);
 
   return {
@@ -80,7 +86,7 @@ export async function fetchVersion(parts: FetchParts, name: string, range: strin
     verified: [
       `The package is the one that ${proof.signer} signed (${digest.slice(0, 19)}…).`,
       `The registry at ${parts.registry.url} has it in its log as entry ${receipt.logIndex}.`,
-      ...(manifest.runtime.kind === 'remote' ? [] : ['What it says to a model is what was signed.']),
+      ...(heard ? ['What it says to a model is what was signed.'] : []),
     ],
   };
 }

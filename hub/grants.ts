@@ -9,6 +9,7 @@ import {
   hostKeysOf,
   networkId,
   normalise,
+  ofAtoms,
   type PermissionAtom,
   type Permissions,
 } from '../protocol/permissions.ts';
@@ -16,6 +17,7 @@ import type { GrantView } from './admin-api.ts';
 import { LOCAL_USER } from './clients.ts';
 import { timestamp } from './clock.ts';
 import type { InstallParts } from './install.ts';
+import { UNSANDBOXED, UNSANDBOXED_SENTENCE } from './sandbox/unsandboxed.ts';
 import type { HubTables } from './store/schema.ts';
 
 /** Takes one permission back; the next call already runs without it. @throws AppError `grant-not-found`. */
@@ -83,16 +85,24 @@ export function narrowedTo(
   };
 }
 
+/** A grant like the others: listed, on record, taken back by its id. It permits nothing a sandbox would look at. */
+const WITHOUT_SANDBOX: PermissionAtom = {
+  id: UNSANDBOXED,
+  sentence: UNSANDBOXED_SENTENCE,
+  permission: ofAtoms([]),
+};
+
 /** Makes the standing grants exactly these, keeping those that stay as they are; answers with their sentences. */
 export async function regrant(
   trx: Transaction<HubTables>,
   record: (event: AuditEvent) => void,
   skill: string,
   granted: Permissions,
-  now: string,
+  { now, unsandboxed }: { now: string; unsandboxed: boolean },
 ): Promise<string[]> {
+  const all = [...atoms(granted), ...(unsandboxed ? [WITHOUT_SANDBOX] : [])];
   const wanted = new Map<string, PermissionAtom>(
-    atoms(granted).map((atom) => [`${atom.id} ${canonicalJson(atom.permission)}`, atom] as const),
+    all.map((atom) => [`${atom.id} ${canonicalJson(atom.permission)}`, atom] as const),
   );
   const standing = await trx
     .selectFrom('grant')
@@ -126,5 +136,5 @@ export async function regrant(
       })
       .execute();
   }
-  return atoms(granted).map((atom) => atom.sentence);
+  return all.map((atom) => atom.sentence);
 }

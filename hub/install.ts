@@ -24,6 +24,9 @@ export interface InstallParts {
   installed: InstalledSkills;
   fetch: FetchParts;
   driver: SandboxDriver;
+  /** For skills that were approved to run without one; it refuses unless `allowUnsandboxed`. */
+  unsandboxed: SandboxDriver;
+  allowUnsandboxed: boolean;
   runner: Runner;
   secrets: Secrets;
   paths: HubPaths;
@@ -38,7 +41,9 @@ export async function install(
   parts: InstallParts,
   request: { name: string; range: string; accept: Acceptance | undefined },
 ): Promise<{ proposal: Proposal | undefined; installed: InstalledSkill | undefined }> {
-  const offered = await fetchVersion(parts.fetch, request.name, request.range);
+  const offered = await fetchVersion(parts.fetch, request.name, request.range, {
+    captured: await isCaptured(parts, request.accept),
+  });
   const current = parts.installed.get(offered.name);
   if (current !== undefined && isSatisfied(current, offered, request.accept))
     return { proposal: undefined, installed: current };
@@ -49,6 +54,15 @@ export async function install(
   }
   const installed = await decide(parts, proposal, accept);
   return { proposal: { ...proposal, state: 'approved' }, installed };
+}
+
+/**
+ * Whether the package is started once to hear what it says. Where there is no sandbox and none is wanted, nothing of it
+ * runs before it is approved: its first start compares.
+ */
+async function isCaptured(parts: InstallParts, accept: Acceptance | undefined): Promise<boolean> {
+  if (accept?.unsandboxed !== true || !parts.allowUnsandboxed) return true;
+  return (await parts.driver.report()).usable;
 }
 
 /** Whether an acceptance given beforehand is not enough. Going back counts unless the version was named. */

@@ -7,7 +7,9 @@ import { boundEffects, isEnforced, type Surface, toolEffects } from '../protocol
 import type { GrantedFolders } from './folders.ts';
 import { packageDirOf } from './paths.ts';
 import { ungranted } from './remote/plan.ts';
-import type { Capability } from './sandbox/sandbox.ts';
+import { gapIn, needsOf } from './sandbox/needs.ts';
+import type { Capability, SandboxReport } from './sandbox/sandbox.ts';
+import { UNSANDBOXED } from './sandbox/unsandboxed.ts';
 import { agentSkills } from './skill-files.ts';
 import type { HubTables } from './store/schema.ts';
 
@@ -35,8 +37,12 @@ export interface InstalledSkill {
   agentSkill: AgentSkill | undefined;
   epoch: number;
   quarantine: readonly SurfaceDifference[] | undefined;
+  /** Whether an admin approved that it runs without a sandbox. */
+  unsandboxed: boolean;
   /** What the sandbox of this machine cannot hold the skill to, in a sentence: it will not start. */
   blocked: string | undefined;
+  /** The capabilities that are missing, where it is blocked for want of some. */
+  lacks: readonly Capability[];
   installedAt: string;
 }
 
@@ -80,12 +86,17 @@ export interface InstalledSkills {
   onChange(listener: () => void): () => void;
 }
 
+/** What of a driver's report says whether a skill may run. */
+export type Holding = Pick<SandboxReport, 'usable' | 'enforces' | 'requires'>;
+
 interface InstalledSkillsParts {
   db: Kysely<HubTables>;
   /** Where versions lie unpacked. */
   packagesDir: string;
-  /** What the sandbox of this machine can hold a skill to. */
-  enforces: readonly Capability[];
+  /** What the sandbox of this machine can hold a skill to, and what it has to. */
+  sandbox: Holding;
+  /** Whether this hub runs what was approved to run without a sandbox. */
+  allowUnsandboxed: boolean;
 }
 
 /** Loads the installed skills of a hub. */
@@ -127,7 +138,8 @@ export async function openInstalledSkills(parts: InstalledSkillsParts): Promise<
 async function readSkills({
   db,
   packagesDir,
-  enforces,
+  sandbox,
+  allowUnsandboxed,
 }: InstalledSkillsParts): Promise<Omit<InstalledSkill, 'agentSkill'>[]> {
   const rows = await db
     .selectFrom('skill')
@@ -162,9 +174,17 @@ async function readSkills({
         grantedBy: grant.granted_by,
         grantedAt: grant.granted_at,
       }));
+    const unsandboxed = own.some(({ permissionId }) => permissionId === UNSANDBOXED);
     const permissions = ofAtoms(
-      own.map(({ permissionId: id, sentence, permission }) => ({ id, sentence, permission })),
+      own
+        .filter(({ permissionId }) => permissionId !== UNSANDBOXED)
+        .map(({ permissionId: id, sentence, permission }) => ({ id, sentence, permission })),
     );
+    const gap = unsandboxed
+      ? allowUnsandboxed
+        ? undefined
+        : { sentence: FORBIDDEN, lacks: [] }
+      : gapOf(manifest, permissions, sandbox);
     const answerOf = new Map(
       answers.filter((a) => a.skill === row.name).map((a) => [a.tool, a.answer as Answer]),
     );
@@ -181,55 +201,80 @@ async function readSkills({
       workspace: row.workspace ?? undefined,
       config: JSON.parse(row.config_json) as InstalledSkill['config'],
       folders: JSON.parse(row.folders_json) as GrantedFolders,
-      tools: toolsOf(manifest, surface, permissions, answerOf),
+      tools: toolsOf(manifest, surface, unsandboxed ? undefined : permissions, answerOf),
       files: JSON.parse(row.files_json) as Record<string, string>,
       packageDir: packageDirOf(packagesDir, row.digest),
       epoch: row.epoch,
       quarantine:
         row.quarantine_json === null ? undefined : (JSON.parse(row.quarantine_json) as SurfaceDifference[]),
-      blocked: gapOf(manifest, permissions, enforces),
+      unsandboxed,
+      blocked: gap?.sentence,
+      lacks: gap?.lacks ?? [],
       installedAt: row.installed_at,
     };
   });
 }
 
+/** Why a skill cannot run, in a sentence, and what the sandbox lacks for it. */
+export interface Gap {
+  sentence: string;
+  lacks: readonly Capability[];
+}
+
 /**
- * What these permissions need and the sandbox lacks, in a sentence; undefined when all can be enforced. To a remote
- * server the hub itself sends the requests, and needs a grant for it.
+ * What these permissions need and the sandbox lacks; undefined when all can be enforced. To a remote server the hub
+ * itself sends the requests, and needs a grant for it.
  */
 export function gapOf(
   { runtime }: Manifest,
   permissions: Permissions,
-  enforces: readonly Capability[],
-): string | undefined {
-  if (runtime.kind === 'remote') return ungranted(runtime, permissions);
-  if (permissions.network.length > 0 && !enforces.includes('hostFilter')) {
-    return 'It asks for network hosts, and this sandbox cannot limit a skill to named hosts (hostFilter).';
+  { usable, enforces, requires }: Holding,
+): Gap | undefined {
+  if (runtime.kind === 'remote') {
+    const sentence = ungranted(runtime, permissions);
+    return sentence === undefined ? undefined : { sentence, lacks: [] };
   }
-  return undefined;
+  if (runtime.kind === 'prompt-only') return undefined;
+  // Where there is none at all, the hub says so once and not of every skill.
+  const gap = usable ? gapIn(needsOf(permissions, requires), enforces) : undefined;
+  return gap && { sentence: `It cannot run here: ${gap.clause}.`, lacks: [gap.capability] };
 }
 
-/** Tools with their effects as granted. A tool nobody answered for asks: silence never allows. */
+const FORBIDDEN =
+  'It was approved to run without a sandbox, and this hub does not allow that (allowUnsandboxed).';
+
+/**
+ * Tools with their effects, bounded by what was granted where something holds the skill to it. A tool nobody answered
+ * for asks: silence never allows.
+ */
 export function toolsOf(
   manifest: Manifest,
   surface: Surface,
-  permissions: Permissions,
+  bounds: Permissions | undefined,
   answers: ReadonlyMap<string, Answer>,
 ): Map<string, InstalledTool> {
   return new Map(
     surface.tools.map((tool) => {
-      const effects = boundEffects(toolEffects(tool, manifest), permissions);
+      const effects = effectsWithin(toolEffects(tool, manifest), bounds);
       return [
         tool.name,
         {
           name: tool.name,
           definition: tool,
           effects,
-          enforced: isEnforced(effects, permissions, manifest.stateless),
+          enforced: bounds !== undefined && isEnforced(effects, bounds, manifest.stateless),
           reversible: manifest.tools[tool.name]?.reversible ?? false,
           answer: answers.get(tool.name) ?? 'ask',
         },
       ];
     }),
   );
+}
+
+/** Nothing bounds what runs without a sandbox. */
+export function effectsWithin(
+  effects: readonly Effect[],
+  bounds: Permissions | undefined,
+): readonly Effect[] {
+  return bounds === undefined ? effects : boundEffects(effects, bounds);
 }

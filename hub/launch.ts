@@ -24,7 +24,7 @@ import type { RecentUse } from './recent.ts';
 import type { Reach } from './remote/reach.ts';
 import { type CaptureParts, captureSurface } from './runner/capture.ts';
 import type { RunnableSkill, Runner } from './runner/runner.ts';
-import { capturePlan, sandboxPlan } from './sandbox/plan.ts';
+import { capturePlan, sandboxPlan, unsandboxedPlan } from './sandbox/plan.ts';
 import { refuseOtherPython } from './sandbox/python-fit.ts';
 import type { SandboxDriver, SandboxPlan, SandboxRuntime } from './sandbox/sandbox.ts';
 import type { Secrets } from './secrets/secrets.ts';
@@ -36,6 +36,8 @@ interface LaunchParts {
   audit: AuditLog;
   runner: Runner;
   driver: SandboxDriver;
+  /** For skills that were approved to run without a sandbox. */
+  unsandboxed: SandboxDriver;
   secrets: Secrets;
   paths: HubPaths;
   reach: Pick<Reach, 'planOf'>;
@@ -60,7 +62,7 @@ export function launcher(parts: LaunchParts) {
       method: 'resources/unsubscribe',
       params: { uri },
       signal: new AbortController().signal,
-      readOnly: skill.manifest.stateless === true,
+      readOnly: skill.manifest.stateless === true && !skill.unsandboxed,
     });
   /** Those of these uses whose skill still serves and has a process of this machine to start. */
   const startAhead = (installed: InstalledSkills, uses: readonly RecentUse[]) =>
@@ -97,10 +99,13 @@ export function launcher(parts: LaunchParts) {
 
 /**
  * Whether a request is done where nothing can be written: of a stateless skill all but tools that do more than
- * read. Prompts, resources and completions only read by what they are.
+ * read. Prompts, resources and completions only read by what they are. Without a sandbox there is no such place.
  */
-function runsReadOnly({ manifest, tools }: InstalledSkill, { method, params }: GatewayRequest): boolean {
-  if (manifest.stateless !== true) return false;
+function runsReadOnly(
+  { manifest, tools, unsandboxed }: InstalledSkill,
+  { method, params }: GatewayRequest,
+): boolean {
+  if (manifest.stateless !== true || unsandboxed) return false;
   if (method !== 'tools/call') return true;
   return onlyReads(tools.get(String(params['name']))?.effects ?? []);
 }
@@ -117,6 +122,7 @@ function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
     surface: skill.surface,
     captured: everythingOf(normalise(skill.manifest.permissions).mcp),
     mayAsk: everythingOf(skill.permissions.mcp),
+    ...(skill.unsandboxed ? { unsandboxed: true as const } : {}),
     timeoutMs: skill.permissions.resources.timeoutMs,
     plan: (user, readOnly) =>
       runtime.kind === 'remote'
@@ -132,20 +138,22 @@ async function planOf(
   { user, readOnly }: { user: string; readOnly: boolean },
 ): Promise<SandboxPlan> {
   await checkFiles(skill.packageDir, skill.files);
-  await refuseUnlessPythonFits(parts.driver, skill.packageDir, runtime, Object.keys(skill.files));
+  const driver = skill.unsandboxed ? parts.unsandboxed : parts.driver;
+  await refuseUnlessPythonFits(driver, skill.packageDir, runtime, Object.keys(skill.files));
   const data = parts.paths.dataOf(user, skill.name);
   const bindings = { workspace: skill.workspace, data, config: toldConfig(skill) };
   if (bindPaths(skill.permissions, bindings).some((path) => path.root === data)) {
     await mkdir(dirname(data), { recursive: true, mode: 0o700 });
-    await parts.driver.makeOwned(data);
+    await driver.makeOwned(data);
   }
   const granted = new Set(skill.permissions.secrets.map((secret) => secret.name));
   const secrets = [...parts.secrets.of(skill.name)].filter(([name]) => granted.has(name));
   await parts.audit.append(
     ...secrets.map(([secret]) => ({ event: 'secret.used', skill: skill.name, secret, user }) as const),
-    ...(await programsUsed(parts, skill, user)),
+    ...(await programsUsed({ paths: parts.paths, driver }, skill, user)),
   );
-  return sandboxPlan({
+  const planned = skill.unsandboxed ? unsandboxedPlan : sandboxPlan;
+  return planned({
     label: `${skill.name}@${skill.version}`,
     holder: { skill: skill.name, user },
     packageDir: skill.packageDir,
@@ -183,7 +191,7 @@ export function portsOfNetworks(skills: readonly InstalledSkill[]): number[][] {
 
 /** The machine updates its programs; which one ran is on record. */
 async function programsUsed(
-  parts: LaunchParts,
+  parts: Pick<LaunchParts, 'paths' | 'driver'>,
   { name, version, manifest, digest, permissions }: InstalledSkill,
   user: string,
 ) {

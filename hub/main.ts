@@ -38,9 +38,10 @@ import { createSubscriptions } from './subscriptions.ts';
 import { halfOfTheMemory } from './runner/pool.ts';
 import type { RunnerLimits } from './runner/runner.ts';
 import { createRunner } from './runner/supervisor.ts';
-import { createBwrapDriver } from './sandbox/bwrap.ts';
 import { readCertificates } from './sandbox/certificates.ts';
+import { createSandboxDriver } from './sandbox/drivers.ts';
 import { checkInterpreters } from './sandbox/interpreters.ts';
+import { createUnsandboxedDriver } from './sandbox/unsandboxed.ts';
 import { fileSecrets } from './secrets/file-secrets.ts';
 import { hubMigrations } from './store/migrations/migrations.ts';
 import type { HubTables } from './store/schema.ts';
@@ -94,12 +95,14 @@ export async function startHub(
   const noted = (work: Promise<unknown>) =>
     void work.catch((error: unknown) => log.error({ err: error }, 'could not record what a skill did'));
   let doors: readonly { host: string; port: number }[] = [];
-  const driver = createBwrapDriver({
+  const driver = createSandboxDriver(config.sandbox, {
     path: config.path,
     node: config.node,
     python: config.python,
     stateDir: paths.sandbox,
     forbidden: [config.home],
+    requires: config.requires,
+    container: config.container,
     log,
     ...(certificates === undefined ? {} : { certificates }),
     egress: createEgress({
@@ -109,17 +112,39 @@ export async function startHub(
       events: (event) => noted(audit.note(auditEventOf(event))),
     }),
   });
-  const { enforces, usable, problem } = await driver.report();
+  const sandbox = await driver.report();
+  const { usable, problem } = sandbox;
   if (!usable) log.error({ problem }, 'no usable sandbox: this hub will not run any skill');
+  const lacking = config.requires.filter((capability) => usable && !sandbox.enforces.includes(capability));
+  if (lacking.length > 0)
+    log.error({ lacking }, 'the sandbox lacks what this hub requires: it will not run any skill');
+  const { allowUnsandboxed } = config;
+  const unsandboxed = createUnsandboxedDriver({
+    allowed: allowUnsandboxed,
+    path: config.path,
+    node: config.node,
+    python: config.python,
+    forbidden: [config.home],
+    stateDir: join(paths.sandbox, 'unsandboxed'),
+    log,
+  });
 
   await sweepLeftovers(paths, db);
-  const installed = await openInstalledSkills({ db, packagesDir: paths.packages, enforces });
+  const installed = await openInstalledSkills({
+    db,
+    packagesDir: paths.packages,
+    sandbox,
+    allowUnsandboxed,
+  });
+  for (const { name } of installed.list().filter((skill) => skill.unsandboxed && allowUnsandboxed))
+    log.warn({ skill: name }, 'this skill runs WITHOUT A SANDBOX, as it was approved to');
   const secrets = await fileSecrets(paths.secrets, new Set(installed.list().map(({ name }) => name)));
   const clients = await openClients({ db, audit, clock });
   const profiles = await openProfiles({ db, audit, clock });
   const registry = registryClient({ url: config.registry, db, audit, clock });
   const runner = createRunner({
-    driver,
+    // Only what an admin approved for it gets none; the driver without one refuses every other plan.
+    driver: { start: (plan) => (plan.unsandboxed === true ? unsandboxed : driver).start(plan) },
     clock,
     identity,
     log,
@@ -145,6 +170,8 @@ export async function startHub(
     installed,
     fetch: { registry, paths, capture },
     driver,
+    unsandboxed,
+    allowUnsandboxed,
     runner,
     secrets,
     paths,
@@ -156,7 +183,7 @@ export async function startHub(
     audit,
     clientMetadataUrl: config.clientMetadataUrl,
   });
-  const launch = launcher({ runner, driver, secrets, paths, audit, environment, reach });
+  const launch = launcher({ runner, driver, unsandboxed, secrets, paths, audit, environment, reach });
   const signingIn = createSigningIn({ driver, identity, log, clock, reach, audit });
   const serving = (name: string): InstalledSkill => {
     const skill = installed.get(name);

@@ -14,7 +14,7 @@ import type { Answer } from '../protocol/policy.ts';
 import { boundEffects, diffSurface, isEnforced, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import { compareVersions } from '../protocol/version.ts';
 import type { VerifiedVersion } from './fetch.ts';
-import type { InstalledSkill } from './installed.ts';
+import { effectsWithin, type InstalledSkill } from './installed.ts';
 
 /** Of a place in a surface, whose names are the author's. */
 const MAX_PATH_CHARS = 200;
@@ -148,15 +148,19 @@ function raisedEffects(offered: VerifiedVersion, current: InstalledSkill, grante
   });
 }
 
-/** Each tool with the answer that stands, or a suggestion where it is new or does more than before. */
+/**
+ * Each tool with the answer that stands, or a suggestion where it is new or does more than before.
+ * Without `bounds` nothing holds the skill to what was granted.
+ */
 export function proposedTools(
   offered: VerifiedVersion,
-  granted: Permissions,
+  bounds: Permissions | undefined,
   current: InstalledSkill | undefined,
 ): ProposedTool[] {
-  const elsewhere = offered.manifest.runtime.kind === 'remote';
+  // Nobody holds to its word what runs elsewhere or without a sandbox.
+  const unheld = offered.manifest.runtime.kind === 'remote' || bounds === undefined;
   return offered.surface.tools.map((tool) => {
-    const effects = boundEffects(toolEffects(tool, offered.manifest), granted);
+    const effects = effectsWithin(toolEffects(tool, offered.manifest), bounds);
     const before = current?.tools.get(tool.name);
     const grew = before === undefined || effects.some((effect) => !before.effects.includes(effect));
     const { title, description } = tool as { title?: unknown; description?: unknown };
@@ -165,12 +169,12 @@ export function proposedTools(
       ...(typeof title === 'string' ? { title } : {}),
       ...(typeof description === 'string' ? { description } : {}),
       effects: [...effects],
-      enforced: isEnforced(effects, granted, offered.manifest.stateless),
+      enforced: bounds !== undefined && isEnforced(effects, bounds, offered.manifest.stateless),
       reversible: offered.manifest.tools[tool.name]?.reversible ?? false,
       answer:
         before !== undefined && (!grew || before.answer === 'deny')
           ? before.answer
-          : suggestAnswer(effects, elsewhere),
+          : suggestAnswer(effects, unheld),
     };
   });
 }

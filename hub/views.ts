@@ -10,11 +10,14 @@ import type { HubPaths } from './paths.ts';
 import { askedFor, needsOf, proposedTools } from './proposal.ts';
 import { programsOf } from './bindings.ts';
 import type { HostFile, SandboxDriver } from './sandbox/sandbox.ts';
+import { UNSANDBOXED_SENTENCE, UNSANDBOXED_WARNING } from './sandbox/unsandboxed.ts';
 import type { Secrets } from './secrets/secrets.ts';
 
 /** What the views need to look things up. */
 export interface ViewParts {
   driver: SandboxDriver;
+  /** For skills that were approved to run without a sandbox. */
+  unsandboxed: SandboxDriver;
   secrets: Secrets;
   paths: HubPaths;
 }
@@ -26,7 +29,7 @@ export async function skillView(
   waiting: string | undefined,
 ): Promise<InstalledSkillView> {
   const tools = [...skill.tools.values()];
-  const sentences = describe(skill.permissions, tools);
+  const sentences = sentencesOf(skill);
   return {
     name: skill.name,
     alias: skill.alias,
@@ -41,7 +44,8 @@ export async function skillView(
     can: inPlace(sentences.can, skill.workspace),
     cannot: inPlace(sentences.cannot, skill.workspace),
     asksFirst: sentences.asksFirst,
-    unverified: unverified(skill.manifest),
+    unsandboxed: skill.unsandboxed,
+    unverified: [...(skill.unsandboxed ? [UNSANDBOXED_WARNING] : []), ...unverified(skill.manifest)],
     notes: [...(await mountNotes(parts, skill)), ...(await machineNotes(parts, skill))],
     tools: tools.map((tool) => ({
       name: tool.name,
@@ -71,7 +75,7 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
   const tools = proposedTools(offered, asked.permissions, current);
   const sentences = describe(asked.permissions, tools);
   const gap =
-    gapOf(manifest, asked.permissions, (await parts.driver.report()).enforces) ??
+    gapOf(manifest, asked.permissions, await parts.driver.report())?.sentence ??
     (await missingProgram(parts, offered, asked.permissions));
   return {
     id: proposal.id,
@@ -100,6 +104,12 @@ export async function approvalView(parts: ViewParts, proposal: Proposal): Promis
     }),
     ...(gap === undefined ? {} : { problem: gap }),
   };
+}
+
+/** What a skill can and cannot do. Without a sandbox it can do anything, whatever was granted. */
+function sentencesOf({ permissions, tools, unsandboxed }: InstalledSkill): ReturnType<typeof describe> {
+  const sentences = describe(permissions, [...tools.values()]);
+  return unsandboxed ? { ...sentences, can: [UNSANDBOXED_SENTENCE], cannot: [] } : sentences;
 }
 
 /** What nobody can check, in sentences. */
@@ -148,6 +158,8 @@ function problemOf(skill: InstalledSkill): { problem?: string } {
 
 /** How each granted folder is held; a folder that is gone or refused by now says so itself. */
 async function mountNotes(parts: ViewParts, skill: InstalledSkill): Promise<string[]> {
+  // Nothing is held there: the warning says so.
+  if (skill.unsandboxed) return [];
   const mounts = mountsOf(skill, parts.paths.dataOf(LOCAL_USER, skill.name));
   const notes = await Promise.all(
     mounts.map((mount) =>
@@ -180,7 +192,8 @@ async function missingProgram(
 async function machineNotes(parts: ViewParts, skill: InstalledSkill): Promise<string[]> {
   const { kind } = skill.manifest.runtime;
   if (kind === 'node' && skill.permissions.subprocess.length === 0) return [];
-  return programsOf(parts, skill, skill.permissions).then(
+  const driver = skill.unsandboxed ? parts.unsandboxed : parts.driver;
+  return programsOf({ paths: parts.paths, driver }, skill, skill.permissions).then(
     (files) => notesOn(kind, files),
     (error: Error) => [error.message],
   );

@@ -136,6 +136,16 @@ export const REQUIREMENTS = {
   'learn.bounded': 'A skill that floods what is seen of it takes bounded memory, and is told of once.',
   'learn.ends': 'When a watched skill is ended, or whoever watches is killed, no process remains.',
   'learn.unavailable': 'Without strace nothing is learned, and the command that installs it is named.',
+  'sandbox.independent-probes':
+    'A C and a Python program that know nothing of how the sandbox is built confirm what it refuses.',
+  'sandbox.needs': 'What a skill or the admin needs of a sandbox and it lacks is named, and nothing runs.',
+  'sandbox.checks': 'Each thing that a sandbox stands on is a check of its own, with what mends it.',
+  'sandbox.drivers': 'Every driver holds to one contract; none stands in for another.',
+  'sandbox.unsandboxed':
+    'Without a sandbox runs only what an admin named for it, in a hub that allows it; every place that shows it says so.',
+  'sandbox.nothing-in-listings':
+    'No secret of a skill stands where other accounts can read it, at no moment of its start.',
+  'sandbox.whole-tree': 'What bounds a skill bounds all that it starts, and what ends it ends all of that.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
   'egress.names':
     'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',
@@ -195,6 +205,7 @@ export const REQUIREMENTS = {
   'runner.crash': 'A crash fails the calls in flight at once; the next call works.',
   'runner.backoff': 'A skill that keeps crashing is not started again and again, and says so quickly.',
   'runner.garbage': 'A skill that prints what is not MCP is ended.',
+  'runner.max-life': 'No process of a skill lives longer than a bound, however busy it is.',
   'runner.flood': 'An answer of any size costs the hub no more memory than its bound.',
   'runner.pace': 'A skill that talks without end is read no faster than leaves the hub to others.',
   'runner.stderr': 'What a skill says on standard error reaches log and errors bounded, without its secrets.',
@@ -339,7 +350,7 @@ export const REQUIREMENTS = {
     'Hosts that a manifest leaves open are named at the install, kept by upgrades, and each is a grant of its own.',
   'grants.cut': 'A host that is taken back is cut from the skill within a second, calls in flight or not.',
   'install.network-blocked':
-    'Where the network cannot be limited to hosts, a skill that asks for it installs, says so, and does not start.',
+    'Where hosts cannot be granted, a skill that asks for network installs, says so, and does not start.',
   'install.wider-waits': 'An upgrade that widens anything waits while the old version serves.',
   'install.no-downgrade': 'A version older than the one that serves is never taken in silence.',
   'install.signer-change': 'Another signer of a namespace is never accepted in silence.',

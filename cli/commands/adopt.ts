@@ -80,6 +80,7 @@ export const adopt = command({
       set: [],
       allowHost: [],
       without: [],
+      unsandboxed: false,
     });
     const inputs = source.file?.config.inputs ?? [];
     const wanted = source.servers.filter(
@@ -88,7 +89,7 @@ export const adopt = command({
     const answers = await before.answersTo(context, wanted, inputs, said.secrets ?? {}, yes || dryRun);
     const { openSandbox } = await import('../sandbox.ts');
     const { learnFromErrors } = await import('../adopt/learn-from-errors.ts');
-    const driver = openSandbox(context);
+    const driver = await openSandbox(context);
     const { environment } = context.settings;
     const candidates = await lookAtServers(
       {

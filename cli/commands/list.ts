@@ -14,13 +14,13 @@ export const list = command({
   async run(context) {
     const { adminApi } = await import('../../hub/admin-api.ts');
     const skills = await context.hub(adminApi.skills, {});
-    const rows = skills.map(({ name, version, alias, kind, tools, problem, state }) => [
+    const rows = skills.map(({ name, version, alias, kind, tools, problem, state, unsandboxed }) => [
       name,
       version,
       alias,
       count(tools.length, 'tool'),
       // Last, so that its colour cannot shift a column.
-      `${stateWord(context.paint, state)}${problem === undefined ? '' : `: ${problem}`}${kind === 'remote' ? ', runs elsewhere, cannot be verified' : ''}`,
+      `${stateWord(context.paint, state)}${problem === undefined ? '' : `: ${problem}`}${kind === 'remote' ? ', runs elsewhere, cannot be verified' : ''}${unsandboxed ? `, ${context.paint.bad('WITHOUT A SANDBOX')}` : ''}`,
     ]);
     return {
       data: skills,

@@ -38,6 +38,9 @@ export const overview = command({
               : ['berth list', 'berth audit ls'];
     const health = [
       status.sandbox.usable ? undefined : `no usable sandbox: ${status.sandbox.problem?.detail ?? ''}`,
+      status.unsandboxed.length === 0
+        ? undefined
+        : `without a sandbox: ${status.unsandboxed.join(', ')} (berth grants)`,
       troubled === 0
         ? undefined
         : `${troubled} of ${troubled + status.skills.ready} skills do not serve (berth list)`,

@@ -21,7 +21,7 @@ export const pack = command({
     const { writeResult } = await import('../package-file.ts');
     const { shellWord } = await import('../shell-word.ts');
     const { manifest, archive, digest, surface, files } = await packSkill(
-      { driver: openSandbox(context), remote: askingRemote(context) },
+      { driver: await openSandbox(context), remote: askingRemote(context) },
       resolve(context.workingDirectory, dir),
     );
     const file = output ?? `${manifest.name.slice(manifest.name.indexOf('/') + 1)}-${manifest.version}.tgz`;

@@ -100,6 +100,7 @@ async function archiveFrom(context: Context, path: string): Promise<{ archive: B
   const { openSandbox } = await import('../sandbox.ts');
   const { askingRemote } = await import('../ask-remote.ts');
   return {
-    archive: (await packSkill({ driver: openSandbox(context), remote: askingRemote(context) }, path)).archive,
+    archive: (await packSkill({ driver: await openSandbox(context), remote: askingRemote(context) }, path))
+      .archive,
   };
 }

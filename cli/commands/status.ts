@@ -33,6 +33,7 @@ export const status = command({
         `mcp       ${data.mcp}`,
         `registry  ${data.registry}`,
         `sandbox   ${sandbox}`,
+        ...data.unsandboxed.map((name) => `          ${paint.bad(`${name} runs WITHOUT A SANDBOX`)}`),
         `skills    ${data.skills.ready} ready, ${data.skills.blocked} blocked, ${data.skills.quarantined} quarantined`,
         `memory    ${inMb(data.memory.bytes)} of ${inMb(data.memory.limitBytes)} MB for skills; idle ones stay ready within ${inMb(data.memory.warmBytes)} MB`,
         `clients   ${data.clients}`,

@@ -19,7 +19,7 @@ export interface LearnSandbox {
 }
 
 /** Whether it can be used shows at the first start: `learn-unavailable` where strace is missing. */
-export function openLearnSandbox(context: Pick<Context, 'home' | 'settings'>): LearnSandbox {
+export async function openLearnSandbox(context: Pick<Context, 'home' | 'settings'>): Promise<LearnSandbox> {
   const stateDir = join(context.home, 'dev', 'sandbox');
   let listener: TraceListener = () => undefined;
   let lost = 0;
@@ -30,7 +30,7 @@ export function openLearnSandbox(context: Pick<Context, 'home' | 'settings'>): L
     lost: (lines) => (lost += lines),
   });
   return {
-    driver: openSandbox(context, stateDir, { tracer: strace }),
+    driver: await openSandbox(context, stateDir, { tracer: strace }),
     listen: (next) => (listener = next),
     drain: () => strace.drain(),
     check: () => strace.check(),

@@ -102,6 +102,7 @@ export function startChild(
   let ordered: string | undefined;
   let faulty = false;
   let stopTimer = (): void => undefined;
+  let stopLifeTimer = (): void => undefined;
   let checking: Promise<void> | undefined;
   let checkAgain = false;
   /** Resources that somebody wants to hear of: it is not idle while there are any. */
@@ -136,9 +137,10 @@ export function startChild(
         ending: () => (state = 'stopping'),
       },
     );
-    events.started(ofThis());
+    events.started({ ...ofThis(), ...(skill.unsandboxed === true ? { unsandboxed: true } : {}) });
     if (state === 'starting') state = 'ready';
     if (ahead !== undefined) weigh('answering');
+    stopLifeTimer = clock.after(limits.maxLifeMs, () => retire('it has run for as long as one may'));
     whenIdle();
     open = connection;
     told();
@@ -199,6 +201,7 @@ export function startChild(
     }
     state = 'stopping';
     stopTimer();
+    stopLifeTimer();
   }
 
   function fault(): void {

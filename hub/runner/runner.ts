@@ -18,6 +18,8 @@ export interface RunnableSkill {
   captured: AskableCapabilities;
   /** What it may be offered at most, from the grants. */
   mayAsk: AskableCapabilities;
+  /** An admin approved that it runs without a sandbox; said whenever it starts. */
+  unsandboxed?: true;
   /** Longest time for one call, from the grant. */
   timeoutMs: number;
   /** Makes the plan for a start, with every folder read-only or as granted, after re-checking the installed files. Throws what start must fail with. */
@@ -94,7 +96,7 @@ export interface Runner {
 
 /** What the runner tells the hub. */
 export interface RunnerEvents {
-  started(event: { skill: string; version: string; user: string; pid?: number }): void;
+  started(event: { skill: string; version: string; user: string; pid?: number; unsandboxed?: true }): void;
   /** A resource that the skill was asked to watch has changed. */
   resourceUpdated(event: { skill: string; user: string; uri: string }): void;
   stopped(event: { skill: string; version: string; user: string; pid?: number; reason: string }): void;
@@ -118,6 +120,8 @@ export interface RunnerLimits {
   maxConcurrentPerChild: number;
   /** A child without a call for so long is ended, unless it may stay ready. */
   idleStopMs: number;
+  /** A child that has lived for so long gets no new calls, however busy it is; the next one is a fresh process. */
+  maxLifeMs: number;
   /** From the start of the process until its surface is known. */
   startTimeoutMs: number;
   /** For a child to end by itself once its input is closed, and to show a sign of life after a cancelled call. */
@@ -140,6 +144,7 @@ export const DEFAULT_RUNNER_LIMITS: RunnerLimits = {
   warmBytes: 0,
   maxConcurrentPerChild: 64,
   idleStopMs: 300_000,
+  maxLifeMs: 24 * 3_600_000,
   startTimeoutMs: 20_000,
   graceMs: 2_000,
   drainMs: 10_000,

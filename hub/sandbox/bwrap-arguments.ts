@@ -23,7 +23,7 @@ export interface BwrapOrder {
   env: Readonly<Record<string, string>>;
 }
 
-const SHARED_MEMORY_BYTES = 16 * 1024 * 1024;
+export const SHARED_MEMORY_BYTES = 16 * 1024 * 1024;
 const MEBIBYTE = 1024 * 1024;
 
 /**
@@ -49,7 +49,7 @@ export function bwrapArguments(order: BwrapOrder): string[] {
   return options;
 }
 
-const BASE_ENV = { PATH: '/usr/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' };
+export const BASE_ENV = { PATH: '/usr/bin', HOME: '/tmp', TMPDIR: '/tmp', LANG: 'C.UTF-8' };
 
 function namespaces({ standing, network, disableUserNamespaces }: BwrapOrder): string[] {
   const shared = [

@@ -55,7 +55,10 @@ const GROUP_NAME = /^berth-(\d+)-(\d+)-/;
 const groupName = (hub: ProcessIdentity) => `berth-${hub.pid}-${hub.startTime}-${randomUUID()}`;
 
 /**
- * The control groups that root may make; undefined where it may make none. Groups are made below the
+ * The control groups that this account may make: root's, or those in a subtree that systemd delegated to it; undefined
+ * where it may make none. Version 2 was proved on recorded trees and by hand only: the machines that run the tests of
+ * this project have version 1.
+ * Groups are made below the
  * hub's own in version 1, so that what limits the hub limits its skills, and beside it in version 2, where a group with processes cannot have limited children.
  */
 export async function findControlGroups(hub: ProcessIdentity): Promise<ControlGroups | undefined> {
@@ -63,16 +66,33 @@ export async function findControlGroups(hub: ProcessIdentity): Promise<ControlGr
     readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
     readFile('/proc/self/cgroup', 'utf8').catch(() => ''),
   ]);
-  const usable: Hierarchy[] = [];
-  for (const hierarchy of hierarchiesOf(mounts, own)) {
-    const controllers = await tried(hierarchy, hub);
-    if (controllers.length > 0) usable.push({ ...hierarchy, controllers });
-  }
+  const usable = await usableHierarchies(hierarchiesOf(mounts, own), hub);
   return usable.length === 0 ? undefined : controlGroups(usable, hub);
 }
 
+/** Makes the folder of a group; the kernel puts the group's files there. */
+type MakeGroup = (folder: string) => Promise<unknown>;
+
+/** Those of the hierarchies in which something can be limited, with the controllers that can. */
+export async function usableHierarchies(
+  found: readonly Hierarchy[],
+  hub: ProcessIdentity,
+  make: MakeGroup = mkdir,
+): Promise<Hierarchy[]> {
+  const usable: Hierarchy[] = [];
+  for (const hierarchy of found) {
+    const controllers = await tried(hierarchy, hub, make);
+    if (controllers.length > 0) usable.push({ ...hierarchy, controllers });
+  }
+  return usable;
+}
+
 /** Reads `/proc/self/mountinfo` and `/proc/self/cgroup`. */
-export function hierarchiesOf(mountinfo: string, ownGroups: string): Hierarchy[] {
+export function hierarchiesOf(
+  mountinfo: string,
+  ownGroups: string,
+  place: 'beside' | 'own' = 'beside',
+): Hierarchy[] {
   const own = ownGroups.split('\n').map((line) => line.split(':'));
   return mountinfo.split('\n').flatMap((line): Hierarchy[] => {
     const [head = '', tail = ''] = line.split(' - ');
@@ -80,7 +100,7 @@ export function hierarchiesOf(mountinfo: string, ownGroups: string): Hierarchy[]
     const [type, , options = ''] = tail.split(' ');
     if (type === 'cgroup2') {
       const path = own.find(([id]) => id === '0')?.[2] ?? '/';
-      const beside = path === '/' ? '/' : posix.dirname(path);
+      const beside = path === '/' || place === 'own' ? path : posix.dirname(path);
       return [
         { version: 2, parent: below(mountPoint, root, beside), controllers: ['pids', 'memory', 'cpu'] },
       ];
@@ -105,8 +125,28 @@ function below(mountPoint: string, root: string, path: string): string {
   return relative.startsWith('..') ? mountPoint : posix.join(mountPoint, relative);
 }
 
+/** Which limits are in force for a process, whoever set them. */
+export async function limitsInForce(pid: number): Promise<Controller[]> {
+  const [mounts, groups] = await Promise.all([
+    readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
+    readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => ''),
+  ]);
+  const found = hierarchiesOf(mounts, groups, 'own').flatMap(({ version, parent, controllers }) =>
+    controllers.map(async (controller): Promise<Controller[]> => {
+      const text = await readFile(join(parent, LIMIT_FILES[version][controller]), 'utf8').catch(() => '');
+      return isBound(text) ? [controller] : [];
+    }),
+  );
+  return (await Promise.all(found)).flat();
+}
+
+/** `max`, `-1` and numbers near the end of the kernel's are no limits. */
+function isBound(text: string): boolean {
+  return /^\d/.test(text) && Number.parseInt(text, 10) < 2 ** 60;
+}
+
 /** Which controllers really work: a group is made, looked at and removed again. */
-async function tried(hierarchy: Hierarchy, hub: ProcessIdentity): Promise<Controller[]> {
+async function tried(hierarchy: Hierarchy, hub: ProcessIdentity, make: MakeGroup): Promise<Controller[]> {
   if (hierarchy.version === 2) {
     for (const controller of hierarchy.controllers) {
       await writeFile(join(hierarchy.parent, 'cgroup.subtree_control'), `+${controller}`).catch(
@@ -116,7 +156,7 @@ async function tried(hierarchy: Hierarchy, hub: ProcessIdentity): Promise<Contro
   }
   const folder = join(hierarchy.parent, groupName(hub));
   try {
-    await mkdir(folder);
+    await make(folder);
     const files = await readdir(folder);
     return hierarchy.controllers.filter((controller) =>
       files.includes(LIMIT_FILES[hierarchy.version][controller]),
@@ -134,7 +174,11 @@ const LIMIT_FILES = {
 } as const;
 
 /** The groups of these hierarchies. Apart from `findControlGroups` so that version 2 can be proved on a version 1 machine. */
-export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIdentity): ControlGroups {
+export function controlGroups(
+  hierarchies: readonly Hierarchy[],
+  hub: ProcessIdentity,
+  make: MakeGroup = mkdir,
+): ControlGroups {
   return {
     enforces: hierarchies.flatMap(({ controllers }) => controllers),
     async create(limits) {
@@ -146,7 +190,7 @@ export function controlGroups(hierarchies: readonly Hierarchy[], hub: ProcessIde
       const group = groupIn(folders);
       try {
         for (const { folder, version, controllers } of folders) {
-          await mkdir(folder);
+          await make(folder);
           for (const [file, value] of settingsOf(version, controllers, limits))
             await set(folder, file, value);
         }

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { markOf, type ProcessIdentity } from './processes.ts';
 
+/** In the words of a shell: takes away the empty folders that the notes in `$notes` name. */
+export const TAKE_STAND_INS_AWAY = `
+folders=$(readlink "$notes"/folder.*)
+set -f
+IFS='
+'
+rmdir $folders 2>/dev/null
+`;
+
 /**
  * Waits for the end of its input and then of the hub, `$1`; ends every process of which the name or an argument
  * begins with the mark, until two looks in a row find none. The mark stands in its environment: as an argument it
@@ -24,12 +33,8 @@ while [ $looks -lt 100 ] && [ $empty -lt 2 ]; do
     kill -9 "\${pid%/cmdline}" 2>/dev/null
   done
 done
-folders=$(readlink "$2"/folder.*)
-set -f
-IFS='
-'
-rmdir $folders 2>/dev/null
-`;
+notes=$2
+${TAKE_STAND_INS_AWAY}`;
 
 /**
  * Sees to it that no sandbox outlives this process, however it ends. Bubblewrap asks the kernel for

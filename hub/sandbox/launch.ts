@@ -26,7 +26,7 @@ const CODE_RESERVE_MB = 2 * 512;
 const FIRST_NODE_WITH_CODE_RESERVE = 23;
 /** The share of a skill's memory that V8's heap may have; the rest is buffers, code and stacks. */
 const NODE_HEAP_SHARE = 0.7;
-const MAX_OPEN_FILES = 1024;
+export const MAX_OPEN_FILES = 1024;
 /** Where root has no control groups all skills share one account, and this many processes. */
 export const SHARED_PROCESSES = 1024;
 /** Of a skill without a group of its own: about an eighth of what the hub counts (sched(7)). */
@@ -35,12 +35,12 @@ export const NICENESS = 10;
 const OWN_PROCESSES = 2;
 
 /** Nothing of an account's own, and no bytecode: the package is read-only, and what runs is what was signed. */
-const PYTHON_FLAGS = ['-s', '-B'];
+export const PYTHON_FLAGS = ['-s', '-B'];
 /** Beside the entry of a Python skill: the packages that it brings (cli/pack makes it out of wheels). */
-const SITE_FOLDER = 'site';
+export const SITE_FOLDER = 'site';
 
 /** Files that programs expect to be there, and that say nothing about the host. */
-const PLAIN_FILES = {
+export const PLAIN_FILES = {
   '/etc/passwd': 'nobody:x:65534:65534::/tmp:/nonexistent\nskill:x:1000:1000::/tmp:/nonexistent\n',
   '/etc/group': 'nogroup:x:65534:\nskill:x:1000:\n',
   '/etc/hosts': '127.0.0.1 localhost\n::1 localhost\n',
@@ -150,7 +150,7 @@ function withPaths(
 }
 
 /** An account that is not the hub's reads the package by its permission bits. */
-async function refuseUnreadablePackage(
+export async function refuseUnreadablePackage(
   { packageDir, runtime, label }: SandboxPlan,
   standing: Standing,
 ): Promise<void> {
@@ -180,8 +180,8 @@ interface Program extends Command {
   reservedMb: number;
 }
 
-async function programOf(
-  { programs }: Machine,
+export async function programOf(
+  { programs }: Pick<Machine, 'programs'>,
   { runtime, packageDir, limits }: SandboxPlan,
 ): Promise<Program> {
   const entry = `/skill/${runtime.entry}`;
@@ -270,7 +270,7 @@ function networkFiles({ certificates }: Machine): Record<string, string> {
 }
 
 /** By real paths: bubblewrap would follow a link inside the root that it is building. */
-async function publicFiles({ certificates }: Machine): Promise<RootEntry[]> {
+export async function publicFiles({ certificates }: Pick<Machine, 'certificates'>): Promise<RootEntry[]> {
   const found = await Promise.all(
     [...CERTIFICATE_FILES, TIME_ZONES].map(async (target): Promise<RootEntry[]> => {
       const source = await realpath(target).catch(() => undefined);
@@ -300,6 +300,6 @@ function trustOf({ certificates }: Machine, entries: readonly RootEntry[]): Reco
 }
 
 /** The last of several for one place: a program's own file wins over a launcher's. */
-function withoutRepetition(entries: readonly RootEntry[]): RootEntry[] {
+export function withoutRepetition(entries: readonly RootEntry[]): RootEntry[] {
   return [...new Map(entries.map((entry) => [entry.target, entry] as const)).values()];
 }

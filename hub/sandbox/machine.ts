@@ -1,17 +1,6 @@
 import { execFile } from 'node:child_process';
-import {
-  access,
-  chmod,
-  constants,
-  lchown,
-  mkdir,
-  open,
-  readFile,
-  realpath,
-  rm,
-  stat,
-} from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { chmod, lchown, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { NOBODY } from './accounts.ts';
 import { mergeCertificates, type OwnCertificates } from './certificates.ts';
@@ -20,7 +9,9 @@ import { inheritedDescriptors } from './descriptors.ts';
 import { startGuard } from './guard.ts';
 import { endOrphans, identityOf, type ProcessIdentity } from './processes.ts';
 import type { RootEntry } from './libraries.ts';
+import { executable, lookForPrerequisites, prerequisiteChecks } from './prerequisites.ts';
 import { createPrograms, type Programs } from './programs.ts';
+import type { Capability, SandboxCheck } from './sandbox.ts';
 import { seccompFilter } from './seccomp.ts';
 import { createStandIns, notesOf, type StandIns, sweepStandIns } from './stand-ins.ts';
 import { syscallsOf } from './syscalls.ts';
@@ -39,6 +30,8 @@ export interface BwrapOptions {
   python?: string | undefined;
   /** Certificates (PEM) that sandboxes trust beside those of the machine. */
   certificates?: string;
+  /** What the admin demands of every sandbox; absent: nothing beyond what each skill needs. */
+  requires?: readonly Capability[];
 }
 
 /** What was found out about this machine, once, at the first report. */
@@ -68,71 +61,36 @@ export interface Machine {
   orphansEnded: number;
 }
 
-/** Why there is no sandbox here, and the one command that mends it. */
-export interface Problem {
-  detail: string;
-  hint: string;
-}
-
-const NEEDED_OPTIONS = ['--args', '--seccomp', '--json-status-fd', '--size', '--perms', '--die-with-parent'];
-
-/** Programs beside bubblewrap that the driver itself starts, and the packages that hold them. */
-const TOOLS = { sh: 'dash', grep: 'grep', prlimit: 'util-linux' };
-const ROOT_TOOLS = { setpriv: 'util-linux' };
-
-/** Looks for everything the driver needs. Whether it works together is for the self-test to say. */
-export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Problem> {
+/**
+ * Looks for everything the driver needs; without a machine one of the checks is bad. Whether it works together is for
+ * the self-test to say.
+ */
+export async function lookAtMachine(
+  options: BwrapOptions,
+): Promise<{ checks: readonly SandboxCheck[]; machine: Machine | undefined }> {
+  const { help, ...facts } = await lookForPrerequisites(options.path);
+  const checks = prerequisiteChecks(facts);
+  const { root, bwrap } = facts;
   const syscalls = syscallsOf(process.arch);
   const hub = await identityOf(process.pid);
-  if (process.platform !== 'linux' || hub === undefined) {
-    return {
-      detail: 'The bubblewrap sandbox needs Linux.',
-      hint: 'Run the hub on Linux, or in a Linux virtual machine.',
-    };
-  }
-  if (syscalls === undefined) {
-    return {
-      detail: `There is no system call filter for this processor (${process.arch}).`,
-      hint: 'Run the hub on x64 or arm64.',
-    };
-  }
-  const root = process.geteuid?.() === 0;
-  const bwrap = await executable('bwrap', options.path);
-  if (bwrap === undefined) {
-    return {
-      detail: 'bubblewrap (bwrap) is not on the PATH, so there is no sandbox to run skills in.',
-      hint: await installHint('bubblewrap', options.path, root),
-    };
-  }
-  const { stdout: help } = await promisify(execFile)(bwrap, ['--help'], { env: {} }).catch(() => ({
-    stdout: '',
-  }));
-  const lacking = NEEDED_OPTIONS.filter((option) => !help.includes(`${option} `));
-  if (lacking.length > 0) {
-    return {
-      detail: `${bwrap} is too old: it lacks ${lacking.join(', ')}.`,
-      hint: await installHint('bubblewrap', options.path, root),
-    };
-  }
-  for (const [name, from] of Object.entries({ ...TOOLS, ...(root ? ROOT_TOOLS : {}) })) {
-    if ((await executable(name, options.path)) !== undefined) continue;
-    return {
-      detail: `${name} is not on the PATH; the sandbox needs it.`,
-      hint: await installHint(from, options.path, root),
-    };
-  }
+  const usable =
+    checks.every(({ state }) => state !== 'bad') &&
+    syscalls !== undefined &&
+    bwrap !== undefined &&
+    hub !== undefined;
+  if (!usable) return { checks, machine: undefined };
 
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const emptyDir = join(options.stateDir, 'empty');
   await mkdir(emptyDir, { recursive: true, mode: 0o755 });
-  const groups = root ? await findControlGroups(hub) : undefined;
+  const groups = await findControlGroups(hub);
   const standIns = join(options.stateDir, 'stand-ins');
   const notes = notesOf(standIns, hub);
   startGuard((await executable('sh', options.path)) ?? '/bin/sh', hub, notes);
   const orphansEnded = await endOrphans();
   await sweepStandIns(standIns);
   await groups?.sweep();
-  return {
+  const machine: Machine = {
     bwrap,
     nsenter: await executable('nsenter', options.path),
     has: {
@@ -162,6 +120,7 @@ export async function lookAtMachine(options: BwrapOptions): Promise<Machine | Pr
     covered: await inheritedDescriptors(),
     orphansEnded,
   };
+  return { checks, machine };
 }
 
 const DEVICES = {
@@ -206,63 +165,5 @@ async function isOurDevice(path: string, major: number, minor: number): Promise<
     node.rdev === major * 256 + minor &&
     node.uid === NOBODY.uid &&
     (node.mode & 0o777) === 0o666
-  );
-}
-
-/** The command that mends a sandbox which is there but does not start. */
-export async function startHint(path: string, root: boolean): Promise<string> {
-  const setting = async (name: string) =>
-    (await readFile(`/proc/sys/${name}`, 'utf8').catch(() => '')).trim();
-  const sudo = root ? '' : 'sudo ';
-  if (!root && (await setting('kernel/apparmor_restrict_unprivileged_userns')) === '1') {
-    const profile =
-      'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bwrap /usr/bin/bwrap flags=(unconfined) {\\n  userns,\\n}\\n';
-    return `AppArmor keeps bwrap from making user namespaces. Allow it: printf '${profile}' | sudo tee /etc/apparmor.d/bwrap && sudo systemctl reload apparmor`;
-  }
-  if ((await setting('kernel/unprivileged_userns_clone')) === '0' && !root) {
-    return 'sudo sysctl -w kernel.unprivileged_userns_clone=1';
-  }
-  if ((await setting('user/max_user_namespaces')) === '0')
-    return `${sudo}sysctl -w user.max_user_namespaces=15000`;
-  if (await exists('/.dockerenv'))
-    return 'Start the container with --privileged, or run the hub outside of it.';
-  return (await executable('bwrap', path)) === undefined
-    ? installHint('bubblewrap', path, root)
-    : 'Run `bwrap --unshare-all --ro-bind / / true`; what it prints is what the system refuses.';
-}
-
-const INSTALLERS = {
-  'apt-get': 'apt-get install -y',
-  dnf: 'dnf install -y',
-  apk: 'apk add',
-  pacman: 'pacman -S --noconfirm',
-  zypper: 'zypper install -y',
-} as const;
-
-/** The command that installs a package of the system. */
-export async function installHint(name: string, path: string, root: boolean): Promise<string> {
-  for (const [installer, command] of Object.entries(INSTALLERS)) {
-    if ((await executable(installer, path)) !== undefined) return `${root ? '' : 'sudo '}${command} ${name}`;
-  }
-  return `${root ? '' : 'sudo '}apt-get install -y ${name}`;
-}
-
-/** The first program of a name on a search path. */
-export async function executable(name: string, path: string): Promise<string | undefined> {
-  for (const folder of path.split(':').filter(isAbsolute)) {
-    const file = join(folder, name);
-    const usable = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (usable && (await stat(file)).isFile()) return file;
-  }
-  return undefined;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   );
 }

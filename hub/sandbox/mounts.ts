@@ -10,7 +10,7 @@ import {
   stat,
   type FileHandle,
 } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { AppError } from '../../protocol/errors.ts';
 import type { Account, FolderRights } from './accounts.ts';
 import { type FolderIdentity, identityOf, isSameFolder, O_PATH } from './folder-identity.ts';
@@ -66,6 +66,27 @@ export async function holdMounts(rules: MountRules, mounts: readonly SandboxMoun
 /** Closes what `holdMounts` opened. */
 export async function releaseMounts(held: readonly HeldMount[]): Promise<void> {
   await Promise.all(held.map(({ handle }) => handle.close()));
+}
+
+/**
+ * What one of several granted folders is by itself, as a skill with this grant alone would have it; undefined where it
+ * comes with another. Together they may exclude each other.
+ * @throws AppError `binding-refused` with a remedy.
+ */
+export async function holdAsGranted<T>(
+  rules: MountRules,
+  mount: SandboxMount,
+  all: readonly SandboxMount[],
+  look: (held: readonly HeldMount[]) => Promise<T>,
+): Promise<T | undefined> {
+  if (joinsParent(mount, all)) return undefined;
+  const held = await holdMounts(rules, [mount]);
+  try {
+    if (all.length > 1) await releaseMounts(await holdMounts(rules, all));
+    return await look(held);
+  } finally {
+    await releaseMounts(held);
+  }
 }
 
 async function hold(
@@ -213,33 +234,6 @@ export async function makeFolder(path: string, owner: Account | undefined): Prom
     throw error;
   }
   if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
-}
-
-/**
- * Makes a folder below another, step by step and never through a link: the skill that owns them may have put
- * one there.
- * @throws AppError `binding-refused`.
- */
-export async function makeFoldersBelow(root: string, path: string): Promise<void> {
-  const steps = relative(root, path).split(sep).filter(Boolean);
-  let folder = await open(root, O_PATH | constants.O_DIRECTORY);
-  try {
-    for (const step of steps) {
-      const next = `/proc/self/fd/${folder.fd}/${step}`;
-      await mkdir(next, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-      });
-      const below = await open(next, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW).catch(
-        (error: unknown) => {
-          throw notThere(path, error);
-        },
-      );
-      await folder.close();
-      folder = below;
-    }
-  } finally {
-    await folder.close();
-  }
 }
 
 /**

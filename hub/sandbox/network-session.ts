@@ -1,4 +1,3 @@
-import { AppError } from '../../protocol/errors.ts';
 import type { Egress, EgressSession } from '../egress/egress.ts';
 import type { ReadyNetworks } from './ready-networks.ts';
 import type { SandboxNetwork } from './network.ts';
@@ -22,7 +21,9 @@ export async function withNetwork(
   launch: (network: SandboxNetwork | undefined) => Promise<SpawnedSandbox>,
 ): Promise<SandboxedProcess> {
   if (plan.network.length === 0) return { ...(await launch(undefined)), enter: () => () => undefined };
-  const { egress, networks } = neededBy(plan, parts);
+  // The driver has refused what it cannot hold to hosts (needs.ts).
+  if (parts === undefined) throw new Error(`nothing serves the network of ${plan.label}`);
+  const { egress, networks } = parts;
   const { holder } = plan;
   if (holder === undefined) throw new Error(`nobody is named for the network of ${plan.label}`);
   const session = egress.open({ ...holder, rules: plan.network });
@@ -62,14 +63,4 @@ function supervised(
       await process.kill();
     },
   };
-}
-
-function neededBy(plan: SandboxPlan, parts: NetworkParts | undefined): NetworkParts {
-  if (parts !== undefined) return parts;
-  const [first] = plan.network;
-  throw new AppError('sandbox-cannot-enforce', {
-    detail: `${plan.label} was granted the host ${first?.host}:${first?.port}, and this sandbox cannot hold it to certain hosts (hostFilter).`,
-    hint: 'Revoke its network permission to run it without a network.',
-    data: { capability: 'hostFilter' },
-  });
 }

@@ -47,13 +47,7 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
   return {
     ...baseOf(request, permissions),
     runtime: withArguments(request.runtime, (text) => substitute(text, inside)),
-    mounts: bindPaths(permissions, bindings).map(({ source, target, mode, root }): SandboxMount => ({
-      source,
-      target,
-      mode,
-      root,
-      ...(root === bindings.data ? {} : { identity: request.folders?.[source] ?? 'no folder' }),
-    })),
+    mounts: grantedMounts(request),
     ...(request.readOnly === true ? { readOnly: true } : {}),
     dataDir: bindings.data,
     scratch: [],
@@ -64,6 +58,47 @@ export function sandboxPlan(request: PlanRequest): SandboxPlan {
     network: permissions.network.filter(({ host }) => !host.startsWith('${')),
     holder: { ...request.holder, background: permissions.background },
   };
+}
+
+/**
+ * The same for a skill that an admin approved to run without a sandbox: it is told its folders by their paths on the
+ * host, for nothing is mounted anywhere. Its mounts say which folders these have to be.
+ * @throws AppError `binding-missing`.
+ */
+export function unsandboxedPlan(request: PlanRequest): SandboxPlan {
+  const { permissions, bindings } = request;
+  const secrets = injectedSecrets(permissions, request.secrets);
+  const values = {
+    workspace: bindings.workspace ?? '',
+    data: bindings.data,
+    config: bindings.config,
+  };
+  return {
+    ...baseOf(request, permissions),
+    runtime: withArguments(request.runtime, (text) => substitute(text, values)),
+    mounts: grantedMounts(request),
+    dataDir: bindings.data,
+    scratch: [],
+    files: secrets.files,
+    env: {
+      ...picked(request.env ?? {}, permissions.env),
+      ...secrets.env,
+      ...configVariables(bindings.config),
+    },
+    programs: permissions.subprocess,
+    network: permissions.network,
+    unsandboxed: true,
+  };
+}
+
+function grantedMounts({ permissions, bindings, folders }: PlanRequest): SandboxMount[] {
+  return bindPaths(permissions, bindings).map(({ source, target, mode, root }) => ({
+    source,
+    target,
+    mode,
+    root,
+    ...(root === bindings.data ? {} : { identity: folders?.[source] ?? 'no folder' }),
+  }));
 }
 
 /**

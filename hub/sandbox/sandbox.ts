@@ -34,6 +34,8 @@ export interface SandboxPlan {
   /** For whom it runs; what it reaches goes on record under these names. Needed where `network` is not empty. */
   holder?: SandboxHolder;
   limits: { memoryMb: number; cpus: number; pids: number; diskMb: number };
+  /** An admin approved that it runs without a sandbox: its paths are the host's. Only `unsandboxed.ts` starts such a plan. */
+  unsandboxed?: true;
 }
 
 export interface SandboxHolder {
@@ -120,6 +122,16 @@ export interface SandboxExit {
   reason?: string;
 }
 
+/** One thing that a driver looked at, under an id that stays the same: `seccomp`, `tool-prlimit`. */
+export interface SandboxCheck {
+  id: string;
+  /** `bad` disables the driver; `note` is a limit of this machine that skills are not held to. */
+  state: 'ok' | 'note' | 'bad';
+  detail: string;
+  /** What mends it; where it is `ok`, nothing. */
+  remedy?: string;
+}
+
 /** What `berth doctor` and `info` say about a driver. */
 export interface SandboxReport {
   driver: string;
@@ -127,6 +139,10 @@ export interface SandboxReport {
   /** Why not, and the one command that mends it; empty when usable. */
   problem?: { detail: string; hint: string };
   enforces: readonly Capability[];
+  /** What the admin of the hub demands; what of it is not enforced keeps every skill from running. */
+  requires: readonly Capability[];
+  /** All that was looked at, in order. What could not be looked at because of a fault before is not there. */
+  checks: readonly SandboxCheck[];
   /** Sentences such as "skills run as nobody (65534)". */
   notes: readonly string[];
 }

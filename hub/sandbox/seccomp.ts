@@ -5,7 +5,7 @@ import { LAST_REVIEWED, type SyscallTable } from './syscalls.ts';
  * processes' memory, key rings, io_uring (whose work no filter sees), kernel programs, mounts,
  * namespaces, modules, clocks, file handles and shared memory that no limit counts.
  */
-const REFUSED = [
+export const REFUSED = [
   'ptrace',
   'process_vm_readv',
   'process_vm_writev',
@@ -83,31 +83,31 @@ const REFUSED = [
 ] as const;
 
 /** Calls whose arguments a filter cannot read; "no such call" makes runtimes fall back to one it can. */
-const ABSENT = ['clone3', 'openat2'] as const;
+export const ABSENT = ['clone3', 'openat2'] as const;
 
-const EPERM = 1;
-const ENOSYS = 38;
+export const EPERM = 1;
+export const ENOSYS = 38;
 const EPROTONOSUPPORT = 93;
 const EAFNOSUPPORT = 97;
 
-const AF_UNIX = 1;
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_SEQPACKET = 5;
-const SOCK_TYPE_MASK = 0xf;
-const IPPROTO_DEFAULT = 0;
-const IPPROTO_TCP = 6;
-const IPPROTO_UDP = 17;
-const TIOCSTI = 0x5412;
-const TIOCLINUX = 0x541c;
-const TIOCSETD = 0x5423;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_TYPE_MASK = 0xf;
+export const IPPROTO_DEFAULT = 0;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const TIOCSTI = 0x5412;
+export const TIOCLINUX = 0x541c;
+export const TIOCSETD = 0x5423;
 /** `CLONE_NEWTIME|NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET`. */
-const CLONE_NEW_ANYTHING = 0x7e020080;
-const SETUID_OR_SETGID = 0o6000;
+export const CLONE_NEW_ANYTHING = 0x7e020080;
+export const SETUID_OR_SETGID = 0o6000;
 /** `O_CREAT` and the bit that makes `O_TMPFILE`: the flags under which a mode argument counts. */
-const CREATES_A_FILE = 0o20000100;
+export const CREATES_A_FILE = 0o20000100;
 
 // struct seccomp_data: int nr; __u32 arch; __u64 instruction_pointer; __u64 args[6];
 const NUMBER_OFFSET = 0;

@@ -189,8 +189,8 @@ async function reasonOf(
   return undefined;
 }
 
-/** Bubblewrap answers with 128 plus the signal for a program that was ended by one. */
-function exitOf(
+/** Bubblewrap and podman answer with 128 plus the signal for a program that was ended by one. */
+export function exitOf(
   outer: { code: number | null; signal: NodeJS.Signals | null },
   exitCode: number | undefined,
 ): { code: number | null; signal: NodeJS.Signals | null } {

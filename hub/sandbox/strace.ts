@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { promisify } from 'node:util';
 import { AppError } from '../../protocol/errors.ts';
-import { executable, installHint } from './machine.ts';
+import { executable, installerOf } from './prerequisites.ts';
 import { SEARCH_PATH } from './spawn-sandbox.ts';
 import { traceReader } from './trace-reader.ts';
 import type { TraceListener, Tracer, Watch } from './tracer.ts';
@@ -92,17 +92,18 @@ async function findTools(path: string): Promise<Tools> {
   const [sh, strace, setpriv, mkfifo] = await Promise.all(
     ['sh', 'strace', 'setpriv', 'mkfifo'].map((name) => executable(name, path)),
   );
-  const root = process.geteuid?.() === 0;
+  const sudo = process.geteuid?.() === 0 ? '' : 'sudo ';
+  const installHint = async (name: string) => `${sudo}${await installerOf(path)} ${name}`;
   if (strace === undefined) {
     throw new AppError('learn-unavailable', {
       detail: 'strace is not on the PATH; what a skill is refused can only be seen through it.',
-      hint: await installHint('strace', path, root),
+      hint: await installHint('strace'),
     });
   }
   if (sh === undefined || setpriv === undefined || mkfifo === undefined) {
     throw new AppError('learn-unavailable', {
       detail: 'sh, setpriv or mkfifo is not on the PATH; watching a skill needs them.',
-      hint: await installHint('util-linux', path, root),
+      hint: await installHint('util-linux'),
     });
   }
   const { stdout } = await promisify(execFile)(strace, ['--help'], { env: {} }).catch(() => ({ stdout: '' }));
@@ -110,7 +111,7 @@ async function findTools(path: string): Promise<Tools> {
   if (lacking.length > 0) {
     throw new AppError('learn-unavailable', {
       detail: `${strace} is too old: it lacks ${lacking.join(', ')}.`,
-      hint: await installHint('strace', path, root),
+      hint: await installHint('strace'),
     });
   }
   return { sh, strace, setpriv, mkfifo };

@@ -18,6 +18,12 @@ export async function ownMountTable(): Promise<Mount[]> {
   return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'));
 }
 
+/** What is mounted where for another; undefined where it is gone. */
+export async function mountTableOf({ pid }: ProcessIdentity): Promise<Mount[] | undefined> {
+  const text = await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(() => undefined);
+  return text === undefined || text === '' ? undefined : parseMountTable(text);
+}
+
 /** Between two looks at a sandbox that is being set up, which takes a few milliseconds. */
 const PAUSE_MS = 1;
 const MAX_LOOKS = 10_000;
@@ -25,7 +31,7 @@ const MAX_LOOKS = 10_000;
 /**
  * What is wrong with the folders that a sandbox was really given; undefined where all is as it was held open.
  * The program has not been started yet, so that what was swapped between looking and mounting, or whatever a
- * mount brought along, is never seen by it.
+ * mount brought along, is never seen by it. `tableOf` answers with its mounts once there will be no others.
  */
 export async function faultOfMounts(
   first: ProcessIdentity,
@@ -34,8 +40,9 @@ export async function faultOfMounts(
     forbidden,
     own,
   }: { held: readonly HeldMount[]; forbidden: readonly string[]; own: readonly Mount[] },
+  tableOf: (first: ProcessIdentity, own: readonly Mount[]) => Promise<Mount[] | undefined> = settledTable,
 ): Promise<string | undefined> {
-  const table = await settledTable(first, own);
+  const table = await tableOf(first, own);
   if (table === undefined) return 'its folders were not there in time';
   const secret = forbidden.flatMap((folder) => placesIn(own, folder));
   for (const { target, mode, identity, isData } of held) {

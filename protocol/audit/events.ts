@@ -131,7 +131,14 @@ export const auditEventSchema = z.discriminatedUnion('event', [
     wants: z.array(sentence).max(1000),
   }),
 
-  z.strictObject({ event: z.literal('skill.started'), ...SKILL, user: text(200), pid: z.int().optional() }),
+  z.strictObject({
+    event: z.literal('skill.started'),
+    ...SKILL,
+    user: text(200),
+    pid: z.int().optional(),
+    /** It runs without a sandbox, as an admin approved. */
+    unsandboxed: z.literal(true).optional(),
+  }),
   /** Before a start: what of the machine the skill may run, as it is now. */
   z.strictObject({ event: z.literal('program.used'), ...SKILL, ...PROGRAM, user: text(200) }),
   z.strictObject({

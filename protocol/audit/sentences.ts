@@ -28,7 +28,7 @@ function sentenceOf(record: AuditRecord): string {
     case 'upgrade.waiting':
       return `${record.skill} ${record.version} wants more than ${record.serving}, which goes on serving (${record.approval}): ${listOf(record.wants, 'another surface')}`;
     case 'skill.started':
-      return `${record.skill} ${record.version} started for ${record.user}${process(record.pid)}`;
+      return `${record.skill} ${record.version} started${record.unsandboxed === true ? ' WITHOUT A SANDBOX' : ''} for ${record.user}${process(record.pid)}`;
     case 'program.used':
       return `${record.skill} ${record.version} may run ${record.program} for ${record.user}: ${record.path}, ${record.digest.slice(0, 19)}\u2026`;
     case 'skill.stopped':

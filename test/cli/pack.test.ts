@@ -23,7 +23,7 @@ const driver = (() => {
   afterAll(() => (home === undefined ? undefined : rm(home, { recursive: true, force: true })));
   return async (): Promise<SandboxDriver> => {
     home ??= await mkdtemp(join(tmpdir(), 'berth-test-'));
-    made ??= openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
+    made ??= await openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
     return made;
   };
 })();

@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 async function driver(): Promise<SandboxDriver> {
-  made ??= openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
+  made ??= await openSandbox({ home, settings: readSettings({ PATH: process.env['PATH'] }) });
   return made;
 }
 

@@ -375,7 +375,10 @@ describe('berth check', () => {
       const context = { home, settings };
       const check = async () =>
         (
-          await checkSkill({ driver: openSandbox(context), learn: openLearnSandbox(context) }, project)
+          await checkSkill(
+            { driver: await openSandbox(context), learn: await openLearnSandbox(context) },
+            project,
+          )
         ).advice.filter((line) => line.startsWith('It asks to'));
       expect(await check()).toEqual([]);
 

@@ -103,7 +103,9 @@ describe('a call', () => {
   it('of a quarantined or blocked skill is refused with the reason', async () => {
     const quarantined = await callPath({ skills: [{ ...echo, quarantine: [{ path: 'tools.say' }] }] });
     await expectCode(quarantined.request('tools/call', { name: 'say', arguments: {} }), 'skill-quarantined');
-    const blocked = await callPath({ skills: [{ ...echo, blocked: 'It asks for network hosts.' }] });
+    const blocked = await callPath({
+      skills: [{ ...echo, blocked: 'It asks for network hosts.', lacks: ['hostFilter'] }],
+    });
     const error = await expectCode(
       blocked.request('tools/call', { name: 'say', arguments: {} }),
       'sandbox-cannot-enforce',

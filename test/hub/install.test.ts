@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { appendFile, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
@@ -12,7 +11,7 @@ import { hubRig, type HubRig } from '../support/hub-rig.ts';
 import { liar } from '../support/lying-registry.ts';
 import { publishNew } from '../support/registry.ts';
 import { skillFolder } from '../support/skill-folder.ts';
-import { tempFolder } from '../support/temp-folder.ts';
+import { pathWithNsenter } from '../support/path-with.ts';
 import { verifies } from '../support/verifies.ts';
 
 const NAME = 'local.test/subject';
@@ -117,17 +116,10 @@ describe('an install', () => {
   );
 
   it(
-    'of a skill that asks for network where that cannot be limited is done, said, and never started',
+    'of a skill that asks for network, where hosts cannot be granted, is done, said, and never started',
     verifies('install.network-blocked'),
     async () => {
-      const bin = await tempFolder();
-      const folders = (process.env['PATH'] ?? '').split(':');
-      for (const name of ['bwrap', 'sh', 'grep', 'prlimit', 'setpriv', 'mknod']) {
-        const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
-        if (found !== undefined) await symlink(found, join(bin, name));
-      }
-      // Without nsenter no sandbox can be put into a network of its own.
-      const rig = await hubRig({ config: { path: bin } });
+      const rig = await hubRig({ config: { path: await pathWithNsenter(undefined) } });
       await rig.publish(
         await skillFolder({ permissions: { network: [{ host: 'api.example.com' }] }, tools: hello }),
       );

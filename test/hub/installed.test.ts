@@ -6,6 +6,7 @@ import type { HubTables } from '../../hub/store/schema.ts';
 import { openDatabase } from '../../protocol/node/database.ts';
 import { installedSkill, tool } from '../support/installed-skill.ts';
 import { tempFolder } from '../support/temp-folder.ts';
+import { CAPABILITIES } from '../../hub/sandbox/sandbox.ts';
 import { verifies } from '../support/verifies.ts';
 
 describe('the installed skills', () => {
@@ -45,7 +46,12 @@ describe('the installed skills', () => {
       .values({ skill: manifest.name, tool: 'say', answer: 'deny' })
       .execute();
 
-    const installed = await openInstalledSkills({ db, packagesDir: '/nowhere', enforces: [] });
+    const installed = await openInstalledSkills({
+      db,
+      packagesDir: '/nowhere',
+      sandbox: { usable: true, enforces: CAPABILITIES, requires: [] },
+      allowUnsandboxed: false,
+    });
     const seen: string[] = [];
     installed.onChange(() => {
       const [skill] = installed.list();

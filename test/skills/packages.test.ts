@@ -55,7 +55,7 @@ describe('our own skills', () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'berth-skills-'));
-    driver = openSandbox({ home, settings: { ...settingsOfProcess(), home } });
+    driver = await openSandbox({ home, settings: { ...settingsOfProcess(), home } });
   });
   afterAll(() => rm(home, { recursive: true, force: true }));
 
@@ -122,7 +122,7 @@ describe('our own skills', () => {
         if (found !== undefined) await symlink(found, join(bin, name));
       }
       const bare = { ...settingsOfProcess(), home, environment: { PATH: bin } };
-      const without = openSandbox({ home, settings: bare }, join(home, 'bare'));
+      const without = await openSandbox({ home, settings: bare }, join(home, 'bare'));
       const { surface } = await packSkill({ driver: without }, join(SKILLS, 'git'));
       expect(surface.tools.map(({ name }) => name)).toContain('commit');
       const plan = {

@@ -39,7 +39,8 @@ export interface HubRig {
   admin: { socketPath: string };
   /** What is on record of the networks of skills, oldest first. */
   contacts(): Promise<Record<string, unknown>[]>;
-  restart(): Promise<void>;
+  /** Stops the hub and starts it again, with other settings where some are given. */
+  restart(config?: Partial<z.input<typeof hubConfigSchema>>): Promise<void>;
 }
 
 async function install(admin: { socketPath: string }, name: string, range?: string, accept?: Acceptance) {
@@ -120,9 +121,9 @@ export async function hubRig({
       const entries = await callRoute(adminApi.audit, { ...admin, query: { event: 'network.', limit: 100 } });
       return entries.toReversed().map(({ record, sentence }) => ({ ...record, sentence }));
     },
-    async restart() {
+    async restart(other = {}) {
       await hub.stop();
-      hub = await startHub(config, parts);
+      hub = await startHub(hubConfigSchema.parse({ ...config, ...other }), parts);
     },
   };
 }

@@ -16,7 +16,7 @@ export function installedSkill(
   } & Partial<
     Pick<
       InstalledSkill,
-      'quarantine' | 'blocked' | 'installedAt' | 'epoch' | 'digest' | 'files' | 'agentSkill'
+      'quarantine' | 'blocked' | 'lacks' | 'installedAt' | 'epoch' | 'digest' | 'files' | 'agentSkill'
     >
   > = {},
 ): InstalledSkill {
@@ -60,6 +60,8 @@ export function installedSkill(
     agentSkill: given.agentSkill,
     epoch: given.epoch ?? 1,
     quarantine: given.quarantine,
+    unsandboxed: false,
+    lacks: given.lacks ?? [],
     blocked: given.blocked,
     installedAt: given.installedAt ?? '2026-01-01T00:00:00.000Z',
   };

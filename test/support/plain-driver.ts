@@ -15,6 +15,8 @@ export function plainDriver(): SandboxDriver & { started: SandboxPlan[] } {
       driver: 'plain',
       usable: true,
       enforces: [],
+      requires: [],
+      checks: [],
       notes: ['Holds skills to nothing.'],
     }),
     async start(plan) {

@@ -22,7 +22,7 @@ async function look(
   const home = await tempFolder();
   const { PATH } = process.env; // oxlint-disable-line node/no-process-env
   const settings = readSettings({ PATH, HOME: home, BERTH_HOME: home, ...environment });
-  const driver = openSandbox({ home, settings });
+  const driver = await openSandbox({ home, settings });
   return prepare(
     {
       driver,

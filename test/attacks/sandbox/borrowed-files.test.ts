@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile } from '../../support/compile.ts';
 import { verifies } from '../../support/verifies.ts';
-import { FORM_NAMES, type Form, openForm } from './forms.ts';
+import { FORM_NAMES_WITH_CONTAINERS, type Form, openForm } from './forms.ts';
 
 const MAIN = '#include <stdio.h>\nint main(void) { puts("ran"); return 0; }\n';
 const binary = { runtime: { kind: 'binary' as const, entry: 'program', args: [] } };
@@ -13,7 +13,7 @@ const binary = { runtime: { kind: 'binary' as const, entry: 'program', args: [] 
 const refuses = (run: Promise<unknown>, said: string) =>
   expect(run).rejects.toMatchObject({ code: 'skill-start-failed', message: expect.stringContaining(said) });
 
-describe.each(FORM_NAMES)('a program of a package, for a hub as %s', (name) => {
+describe.each(FORM_NAMES_WITH_CONTAINERS)('a program of a package, for a hub as %s', (name) => {
   let form: Form;
   let outside: string;
   beforeAll(async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
+import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drivers.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
@@ -15,13 +17,46 @@ import { outcomeOf, type Outcome, watching } from './outcome.ts';
 export type FormName =
   | 'root, as an unprivileged account'
   | "root, with root's file ownership"
-  | 'an ordinary user';
+  | 'an ordinary user'
+  | 'root, in containers';
 
 /** Every form that this account can take. */
 export const FORM_NAMES: readonly FormName[] =
   process.getuid?.() === 0
     ? ['root, as an unprivileged account', "root, with root's file ownership", 'an ordinary user']
     : ['an ordinary user'];
+
+/**
+ * The forms with containers, where this machine has podman. CI says that it must (BERTH_TEST_CONTAINER=1): there a
+ * machine without it fails. Egress is not among what containers claim.
+ */
+export const FORM_NAMES_WITH_CONTAINERS: readonly FormName[] =
+  process.getuid?.() === 0 && (isOnPath('podman') || mustHaveContainers())
+    ? [...FORM_NAMES, 'root, in containers']
+    : FORM_NAMES;
+
+/** Whether skills are held in containers in a form. */
+export const isContainer = (name: FormName): boolean => name === 'root, in containers';
+
+/** What a refused call may answer with in a form: engines let some calls not exist that bubblewrap's filter refuses. */
+export function answersIn<T>(name: FormName, meets: readonly T[], absent: T): readonly T[] {
+  return isContainer(name) ? [...meets, absent] : meets;
+}
+
+function mustHaveContainers(): boolean {
+  return process.env['BERTH_TEST_CONTAINER'] === '1'; // oxlint-disable-line node/no-process-env
+}
+
+function isOnPath(name: string): boolean {
+  return searchPath()
+    .split(':')
+    .some((folder) => existsSync(join(folder, name)));
+}
+
+/** The runtime that containers are tested with: Debian's podman prefers one that does not know every kernel's control groups. */
+export function containerRuntime(): { runtime?: string } {
+  return isOnPath('runc') ? { runtime: 'runc' } : {};
+}
 
 if (FORM_NAMES.length === 1) {
   process.stderr.write(
@@ -80,9 +115,10 @@ export async function openForm(
   await mkdir(dataDir, { mode: 0o700 });
   if (asNobody) await chown(dataDir, NOBODY, NOBODY);
 
+  const driver = isContainer(name) ? 'container' : 'bwrap';
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, path, watched, account: NOBODY })
-    : hubHere({ stateDir, home, path, watched });
+    ? await hubOfItsOwn({ base, stateDir, home, path, driver, watched, account: NOBODY })
+    : hubHere({ stateDir, home, path, driver, watched });
   let packages = 0;
   return {
     name,
@@ -128,7 +164,8 @@ export async function openForm(
     },
     async close() {
       await hub.close();
-      await rm(base, { recursive: true, force: true });
+      // The guard of a killed hub may still be about to remove a container.
+      await rm(base, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
 }
@@ -150,23 +187,22 @@ function hubHere({
   stateDir,
   home,
   path,
+  driver: name,
   watched,
 }: {
   stateDir: string;
   home: string;
   path: string;
+  driver: DriverName;
   watched: boolean;
 }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
   const watch = watched ? watching(path, stateDir) : undefined;
-  const driver = createBwrapDriver({
-    path,
-    stateDir,
-    forbidden: [home],
-    log,
-    egress: watchedEgress(),
-    ...(watch === undefined ? {} : { tracer: watch.tracer }),
-  });
+  const options = { path, stateDir, forbidden: [home], log, egress: watchedEgress() };
+  const driver =
+    watch === undefined
+      ? createSandboxDriver(name, { ...options, container: containerRuntime() })
+      : createBwrapDriver({ ...options, tracer: watch.tracer });
   return {
     pid: process.pid,
     report: () => driver.report(),
@@ -195,6 +231,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     stateDir: join(form.home, 'sandbox'),
     home: form.home,
     path: searchPath(),
+    driver: isContainer(form.name) ? 'container' : 'bwrap',
     watched: form.watched,
     ...(asNobody ? { account: form.owner } : {}),
   });
@@ -208,6 +245,7 @@ async function hubOfItsOwn(options: {
   stateDir: string;
   home: string;
   path: string;
+  driver: DriverName;
   watched: boolean;
   account?: number;
 }): Promise<SeparateHub> {
@@ -226,10 +264,9 @@ async function hubOfItsOwn(options: {
   });
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
-  const program = [
-    ...[process.execPath, bundle, options.stateDir, options.home, options.path],
-    ...(options.watched ? ['watched'] : []),
-  ];
+  const { runtime = '' } = containerRuntime();
+  const program = [process.execPath, bundle, options.stateDir, options.home, options.path];
+  program.push(options.driver, runtime, ...(options.watched ? ['watched'] : []));
   const command =
     options.account === undefined
       ? program

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { verifies } from '../../support/verifies.ts';
 import { type Answer, type Attack, attackProgram } from './attack-program.ts';
 import { weightOf } from '../../support/weight-of.ts';
-import { type Form, FORM_NAMES, hubLike, openForm } from './forms.ts';
+import { type Form, FORM_NAMES_WITH_CONTAINERS, hubLike, openForm } from './forms.ts';
 import { reservedMb } from '../../../hub/sandbox/launch.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -61,7 +61,7 @@ const swellTheHeap: Attack<unknown> = ({ fs }) => {
   return taken.length;
 };
 
-describe.each(FORM_NAMES)('a greedy skill, the hub being %s', (name) => {
+describe.each(FORM_NAMES_WITH_CONTAINERS)('a greedy skill, the hub being %s', (name) => {
   let form: Form;
   beforeAll(async () => {
     form = await openForm(name);

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifies } from '../../support/verifies.ts';
 import { type Answer, attackProgram } from './attack-program.ts';
-import { type Form, FORM_NAMES, openForm } from './forms.ts';
+import { type Form, FORM_NAMES_WITH_CONTAINERS, openForm } from './forms.ts';
 
 /** Without a folder of the host a skill has local sockets, which its neighbour must not reach. */
 const onlyData = ({ dataDir }: Form) => ({
   mounts: [{ source: dataDir, target: '/data', mode: 'rw', root: dataDir } as const],
 });
 
-describe.each(FORM_NAMES)('two skills side by side, the hub being %s', (name) => {
+describe.each(FORM_NAMES_WITH_CONTAINERS)('two skills side by side, the hub being %s', (name) => {
   let form: Form;
   let other: Form;
   beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
+import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drivers.ts';
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
@@ -17,16 +18,22 @@ interface Job {
   plan: SandboxPlan;
 }
 
-const [, , stateDir = '', home = '', path = '', watched] = process.argv;
+const [, , stateDir = '', home = '', path = '', name = 'bwrap', runtime = '', watched] = process.argv;
 const watch = watched === undefined ? undefined : watching(path, stateDir);
-const driver = createBwrapDriver({
+const options = {
   path,
   stateDir,
   forbidden: [home],
   log: createLogger({ level: 'silent', name: 'test' }),
   egress: watchedEgress(),
-  ...(watch === undefined ? {} : { tracer: watch.tracer }),
-});
+};
+const driver =
+  watch === undefined
+    ? createSandboxDriver(name as DriverName, {
+        ...options,
+        ...(runtime === '' ? {} : { container: { runtime } }),
+      })
+    : createBwrapDriver({ ...options, tracer: watch.tracer });
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line) as Job;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { legacyCallProbe, type RawCall, returnsOf, syscallProbe } from '../../support/syscall-probe.ts';
 import { verifies } from '../../support/verifies.ts';
-import { type Form, FORM_NAMES, openForm } from './forms.ts';
+import { answersIn, type Form, FORM_NAMES_WITH_CONTAINERS, isContainer, openForm } from './forms.ts';
 
 const EPERM = -1;
 const ENOENT = -2;
@@ -26,6 +26,8 @@ const SETUID_MODE = 0o4755;
 const O_CREAT_WRONLY = 0o101;
 const AT_FDCWD = -100;
 const text = (value: string) => Buffer.from(`${value}\0`);
+
+const X32 = 'uses the second numbering of x64 (x32)';
 
 /** Linux x64: each call with the one answer it must get. */
 const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
@@ -122,7 +124,7 @@ const CALLS: Readonly<Record<string, RawCall & { returns: number }>> = {
     returns: EPERM,
   },
   'makes a device': { number: 133, args: [text('/workspace/disk'), 0o60600, 0xfe00], returns: EPERM },
-  'uses the second numbering of x64 (x32)': { number: 0x40000000 + 39, returns: ENOSYS },
+  [X32]: { number: 0x40000000 + 39, returns: ENOSYS },
   'uses calls newer than the filter': { number: 462, args: [0, 0, 0], returns: ENOSYS },
 };
 
@@ -157,14 +159,16 @@ const CONTROLS: Readonly<Record<string, RawCall & { returns: (value: number) => 
   },
 };
 
-describe.each(FORM_NAMES)('raw system calls, the hub being %s', (name) => {
+describe.each(FORM_NAMES_WITH_CONTAINERS)('raw system calls, the hub being %s', (name) => {
   let form: Form;
   let returned: Map<string, number>;
 
   beforeAll(async () => {
     form = await openForm(name);
     const hubSignal = { number: 62, args: [form.hubPid, 0] };
-    const calls = [...Object.entries({ ...CALLS, ...CONTROLS }), ['signals the hub', hubSignal]] as [
+    const { [X32]: x32, ...others } = CALLS;
+    const asked = isContainer(name) ? others : CALLS;
+    const calls = [...Object.entries({ ...asked, ...CONTROLS }), ['signals the hub', hubSignal]] as [
       string,
       RawCall,
     ][];
@@ -174,6 +178,11 @@ describe.each(FORM_NAMES)('raw system calls, the hub being %s', (name) => {
     expect({ stderr, exit }).toEqual({ stderr: '', exit: { code: 0, signal: null } });
     const values = returnsOf(stdout);
     returned = new Map(calls.map(([title], index) => [title, values[index] ?? Number.NaN]));
+    // Nobody there knows the other numbering: the program is ended.
+    if (!isContainer(name) || x32 === undefined) return;
+    const ended = await form.run(await binary(syscallProbe([x32])));
+    expect(ended.exit).toEqual({ code: null, signal: 'SIGSYS' });
+    returned.set(X32, ENOSYS);
   });
   afterAll(() => form.close());
 
@@ -181,7 +190,7 @@ describe.each(FORM_NAMES)('raw system calls, the hub being %s', (name) => {
     form.plan({ attack: program }, { runtime: { kind: 'binary', entry: 'attack', args: [] } });
 
   it.each(Object.entries(CALLS))('%s: refused', verifies('sandbox.system-calls'), (title, { returns }) => {
-    expect(returned.get(title)).toBe(returns);
+    expect(answersIn(name, [returns], ENOSYS)).toContain(returned.get(title));
   });
 
   it('signals the hub: not there', verifies('sandbox.system-calls'), () => {

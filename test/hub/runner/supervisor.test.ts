@@ -146,6 +146,30 @@ describe('ending', () => {
     expect(runner.running()).toEqual([]);
   });
 
+  it(
+    'comes to a child that was never idle once it has lived its time, and the next call meets a fresh one',
+    verifies('runner.max-life'),
+    async () => {
+      const clock = manualClock();
+      const { runner, heard } = runnerRig({ clock, limits: { idleStopMs: 60_000, maxLifeMs: 100_000 } });
+      const skill = runnable('legacy', surfaces.legacy);
+      const call = () => callTool(runner, skill, 'echo', { arguments: { message: 'x' } });
+      await call();
+      for (let step = 0; step < 3; step += 1) {
+        clock.advance(33_000);
+        await call();
+      }
+      expect(runner.running()).toMatchObject([{ state: 'ready' }]);
+      clock.advance(1_000);
+      const { pid, reason } = await heard('stopped');
+      expect(reason).toBe('it has run for as long as one may');
+      expect(exists(pid as number)).toBe(false);
+      await call();
+      expect(runner.running()).toHaveLength(1);
+      expect(runner.running()[0]?.pid).not.toBe(pid);
+    },
+  );
+
   it('is forced on a child that ignores its closed input', async () => {
     const clock = manualClock();
     const { runner, heard, said } = runnerRig({ clock, limits: { idleStopMs: 1_000, graceMs: 500 } });

@@ -1,7 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { controlGroups, hierarchiesOf, settingsOf } from '../../../hub/sandbox/cgroup.ts';
+import {
+  controlGroups,
+  hierarchiesOf,
+  limitsInForce,
+  settingsOf,
+  usableHierarchies,
+} from '../../../hub/sandbox/cgroup.ts';
 import { identityOf } from '../../../hub/sandbox/processes.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
@@ -29,6 +35,98 @@ describe('finding control groups', () => {
       { version: 2, parent: '/sys/fs/cgroup/system.slice' },
     ]);
     expect(hierarchiesOf(mounts, '0::/\n')).toMatchObject([{ version: 2, parent: '/sys/fs/cgroup' }]);
+  });
+});
+
+/** What the kernel of a machine with version 2 (systemd 252, Linux 6.1) puts into the folder of a group, by controller. */
+const FILES_OF_VERSION_2 = {
+  always: ['cgroup.procs', 'cgroup.kill', 'cgroup.events', 'cgroup.controllers', 'cgroup.subtree_control'],
+  pids: ['pids.max', 'pids.current', 'pids.events'],
+  memory: ['memory.max', 'memory.swap.max', 'memory.oom.group', 'memory.events', 'memory.current'],
+  cpu: ['cpu.max', 'cpu.weight', 'cpu.stat'],
+} as const;
+
+/** Does what such a kernel does when a folder is made, for the controllers that were delegated. */
+const version2 = (delegated: readonly ('pids' | 'memory' | 'cpu')[]) => async (folder: string) => {
+  await mkdir(folder);
+  for (const name of [...FILES_OF_VERSION_2.always, ...delegated.flatMap((one) => FILES_OF_VERSION_2[one])])
+    await writeFile(join(folder, name), '');
+};
+
+/** Trees of machines with version 2: what `/proc/self/mountinfo` and `/proc/self/cgroup` say, and where groups are made. */
+const TREES_OF_VERSION_2 = {
+  'a service of the system': ['/', '/system.slice/berth.service', '/system.slice'],
+  'a scope of a user, delegated': [
+    '/',
+    '/user.slice/user-1000.slice/user@1000.service/app.slice/run-r1.scope',
+    '/user.slice/user-1000.slice/user@1000.service/app.slice',
+  ],
+  'a session of a user': ['/', '/user.slice/user-1000.slice/session-2.scope', '/user.slice/user-1000.slice'],
+  'a container with its own namespace': ['/', '/', ''],
+  'a container that sees a part of the tree': ['/docker/abc', '/docker/abc/init', ''],
+} as const;
+
+describe('a tree of version 2', () => {
+  const mount = (root: string) =>
+    `25 20 0:22 ${root} /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate`;
+
+  it.each(Object.entries(TREES_OF_VERSION_2))(
+    '%s: groups are made where limits can be set',
+    verifies('sandbox.limits'),
+    (_, [root, own, parent]) => {
+      expect(hierarchiesOf(mount(root), `0::${own}\n`)).toEqual([
+        { version: 2, parent: `/sys/fs/cgroup${parent}`, controllers: ['pids', 'memory', 'cpu'] },
+      ]);
+    },
+  );
+
+  it.each([[['pids', 'memory', 'cpu']], [['pids', 'memory']], [[]]] as const)(
+    'limits what was delegated and nothing else: %s',
+    verifies('sandbox.whole-tree'),
+    async (delegated) => {
+      const parent = await tempFolder();
+      const hub = { pid: process.pid, startTime: '1' };
+      const asked = [{ version: 2 as const, parent, controllers: ['pids', 'memory', 'cpu'] as const }];
+      await writeFile(join(parent, 'cgroup.subtree_control'), '');
+      const found = await usableHierarchies(asked, hub, version2(delegated));
+      expect(found.flatMap(({ controllers }) => controllers)).toEqual(delegated);
+    },
+  );
+
+  it('is used as its kernel wants it', verifies('sandbox.whole-tree'), async () => {
+    const parent = await tempFolder();
+    const hub = { pid: process.pid, startTime: '1' };
+    const hierarchy = { version: 2 as const, parent, controllers: ['pids', 'memory', 'cpu'] as const };
+    const groups = controlGroups([hierarchy], hub, version2(hierarchy.controllers));
+    const group = await groups.create({ memoryMb: 64, cpus: 0.5, pids: 8, diskMb: 1 });
+    const [name = ''] = await readdir(parent);
+    const text = (file: string) => readFile(join(parent, name, file), 'utf8');
+    expect(name).toMatch(new RegExp(`^berth-${process.pid}-1-`));
+    expect(await text('pids.max')).toBe('10');
+    expect(await text('memory.max')).toBe(String(64 * 1024 * 1024));
+    expect(await text('memory.swap.max')).toBe('0');
+    expect(await text('memory.oom.group')).toBe('1');
+    expect(await text('cpu.max')).toBe('50000 100000');
+    await group.add(4_194_304);
+    expect(await text('cgroup.procs')).toBe('4194304');
+    await group.weigh('background');
+    // A file that is no kernel's keeps what stood behind.
+    expect(await text('cpu.weight')).toMatch(/^3/);
+    await writeFile(join(parent, name, 'cgroup.procs'), '');
+    await group.kill();
+    expect(await text('cgroup.kill')).toBe('1');
+    expect(await group.ranOutOfMemory()).toBe(false);
+    await writeFile(join(parent, name, 'memory.events'), 'low 0\noom 1\noom_kill 1\n');
+    expect(await group.ranOutOfMemory()).toBe(true);
+  });
+});
+
+describe('limits of a process', () => {
+  it('are those that some group of it has', verifies('sandbox.whole-tree'), async () => {
+    // Whatever they are here, they are of the kinds that there are, and none is named twice.
+    const found = await limitsInForce(process.pid);
+    expect(new Set(found).size).toBe(found.length);
+    expect(await limitsInForce(4_194_305)).toEqual([]);
   });
 });
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { access, chmod, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Egress } from '../../../hub/egress/egress.ts';
-import { type BwrapDriver, createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
+import { type NetworkingDriver, createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import type { SandboxNetwork } from '../../../hub/sandbox/network.ts';
 import { createReadyNetworks, MAX_READY } from '../../../hub/sandbox/ready-networks.ts';
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
@@ -12,6 +12,7 @@ import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { logLines } from '../../support/log-lines.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
+import { pathWithNsenter } from '../../support/path-with.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
 
@@ -29,7 +30,10 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 `;
 
-async function driverFor(egress: Egress, path = SEARCH_PATH): Promise<{ driver: BwrapDriver; home: string }> {
+async function driverFor(
+  egress: Egress,
+  path = SEARCH_PATH,
+): Promise<{ driver: NetworkingDriver; home: string }> {
   const home = await tempFolder();
   const { log } = logLines();
   const driver = createBwrapDriver({
@@ -232,17 +236,6 @@ function networkOf(name: string, live: Set<string>): SandboxNetwork {
 }
 
 describe('where hosts cannot be granted', () => {
-  /** A PATH with everything that the driver needs but the one program. */
-  async function pathWith(nsenter: string | undefined): Promise<string> {
-    const folder = await tempFolder();
-    await chmod(folder, 0o755);
-    for (const name of ['bwrap', 'sh', 'grep', 'prlimit', 'setpriv', 'mknod']) {
-      await symlink(await which(name), join(folder, name));
-    }
-    if (nsenter !== undefined) await writeFile(join(folder, 'nsenter'), nsenter, { mode: 0o755 });
-    return folder;
-  }
-
   it.each([
     ['nsenter is missing', undefined, /nsenter/],
     [
@@ -254,7 +247,7 @@ describe('where hosts cannot be granted', () => {
     'because %s, nothing else is missing and no skill with a host is started',
     verifies('sandbox.fails-closed'),
     async (_why, nsenter, words) => {
-      const { driver, home } = await driverFor(watchedEgress(), await pathWith(nsenter));
+      const { driver, home } = await driverFor(watchedEgress(), await pathWithNsenter(nsenter));
       const { usable, enforces, notes } = await driver.report();
       expect(usable).toBe(true);
       expect(enforces).toEqual(expect.arrayContaining(['files', 'network', 'syscalls']));
@@ -281,18 +274,4 @@ async function innermost(pid: number): Promise<number> {
 
 function closed(socket: Socket | undefined): Promise<void> {
   return new Promise((resolve) => socket?.once('close', () => resolve()));
-}
-
-async function which(name: string): Promise<string> {
-  for (const folder of SEARCH_PATH.split(':')) {
-    const file = join(folder, name);
-    if (
-      await access(file).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
-  }
-  throw new Error(`${name} is not here`);
 }

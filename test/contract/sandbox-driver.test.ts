@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { describe } from 'vitest';
+import { createSandboxDriver, type DriverName } from '../../hub/sandbox/drivers.ts';
+import { createLogger } from '../../protocol/node/logger.ts';
+import { containerRuntime, FORM_NAMES_WITH_CONTAINERS } from '../attacks/sandbox/forms.ts';
+import { type DriverOrder, sandboxDriverContract } from './sandbox-driver.ts';
+
+// The driver takes its PATH as an option; the tests look where a hub on this machine would.
+const { PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
+
+const driver =
+  (name: DriverName) =>
+  ({ home, requires = [] }: DriverOrder) =>
+    createSandboxDriver(name, {
+      path: PATH,
+      stateDir: join(home, 'sandbox'),
+      forbidden: [home],
+      requires,
+      container: containerRuntime(),
+      log: createLogger({ level: 'silent', name: 'test' }),
+    });
+
+describe('the sandbox of bubblewrap', () => {
+  sandboxDriverContract(driver('bwrap'));
+});
+
+// Where there is podman; CI has it (see the forms).
+describe.runIf(FORM_NAMES_WITH_CONTAINERS.includes('root, in containers'))(
+  'the sandbox of containers',
+  () => {
+    sandboxDriverContract(driver('container'));
+  },
+);
