@@ -8,6 +8,10 @@ import { describe, normalise } from '../protocol/permissions.ts';
 import { unverifiable } from '../protocol/manifest.ts';
 import { boundEffects, isEnforced, suggestAnswer, toolEffects } from '../protocol/surface.ts';
 import { bundle } from './bundle.ts';
+import { projectFiles } from './dev/project-files.ts';
+import type { LearnSandbox } from './dev/sandbox.ts';
+import { watchTests } from './dev/test-use.ts';
+import { unusedPermissions } from './dev/unused.ts';
 import { packSkill, withUnpacked, type PackedSkill, type PackParts } from './pack.ts';
 
 /** What a check found: everything that a reviewer will see, and what could be better. */
@@ -36,10 +40,17 @@ const MAX_OUTPUT_CHARS = 64 * 1024;
 /**
  * Packs a skill as `publish` does and runs its tests in the sandbox with no network and no grants: `test/*.test.ts` and
  * the like, each bundled and run by Node, and `test/test_*.py` of a Python skill, by its `unittest`. A failed test is a
- * finding, not an error.
+ * finding, not an error. What the manifest asks and a recorded session (`berth dev --record`) and the tests never used
+ * is named.
  * @throws AppError as `packSkill`.
  */
-export async function checkSkill(parts: PackParts, project: string): Promise<Checked> {
+export async function checkSkill(
+  parts: PackParts & {
+    /** Where tests of a skill that was recorded are watched; left out, or unusable here: they are not. */
+    learn?: LearnSandbox;
+  },
+  project: string,
+): Promise<Checked> {
   const packed = await packSkill(parts, project);
   const { manifest, surface } = packed;
   const permissions = normalise(manifest.permissions);
@@ -50,13 +61,20 @@ export async function checkSkill(parts: PackParts, project: string): Promise<Che
     return { name: tool.name, effects, enforced, answer };
   });
   const { can, cannot } = describe(permissions, tools);
+  const recording = await projectFiles(packed.project).readRecording();
+  const watched = recording === undefined ? undefined : await watchTests(parts.learn, permissions);
   const tests: TestRun[] = [];
+  const running = { driver: watched?.driver ?? parts.driver };
   for (const file of await testFiles(packed.project, TEST_FILE))
-    tests.push(await runTest(parts, packed, await nodeTest(packed, file)));
+    tests.push(await runTest(running, packed, await nodeTest(packed, file)));
   if (manifest.runtime.kind === 'python')
     for (const file of await testFiles(packed.project, PYTHON_TEST))
-      tests.push(await runTest(parts, packed, await pythonTest(packed, manifest.runtime.entry, file)));
-  return { packed, can, cannot, tools, advice: adviceOn(packed), tests };
+      tests.push(await runTest(running, packed, await pythonTest(packed, manifest.runtime.entry, file)));
+  const unused =
+    recording === undefined
+      ? []
+      : unusedPermissions(permissions, [recording.used, ...(watched?.used() ?? [])]);
+  return { packed, can, cannot, tools, advice: [...adviceOn(packed), ...unused], tests };
 }
 
 /** What works, but makes a skill harder to trust or to use. */

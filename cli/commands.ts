@@ -12,6 +12,7 @@ import { clientsRm } from './commands/clients/rm.ts';
 import { clientsSet } from './commands/clients/set.ts';
 import { deny } from './commands/deny.ts';
 import { deprecate } from './commands/deprecate.ts';
+import { dev } from './commands/dev.ts';
 import { doctor } from './commands/doctor.ts';
 import { grants } from './commands/grants.ts';
 import { inbox } from './commands/inbox.ts';
@@ -74,6 +75,7 @@ export const COMMANDS: readonly Command[] = [
   proxy,
 
   init,
+  dev,
   check,
   pack,
 

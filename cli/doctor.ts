@@ -120,7 +120,7 @@ const NO_WAY_OUT: Egress = {
 
 async function reportIn(context: Context, scratch: string) {
   try {
-    return await (await openSandbox(context, scratch, NO_WAY_OUT)).report();
+    return await (await openSandbox(context, scratch, { egress: NO_WAY_OUT })).report();
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

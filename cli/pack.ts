@@ -48,11 +48,7 @@ export async function packSkill(
   { driver, remote = UNATTENDED }: PackParts,
   folder: string,
 ): Promise<PackedSkill> {
-  const project = await projectFolder(folder);
-  const source = await readManifest(project);
-  const files = await collectFiles(driver, project, source);
-  const manifest = parseManifest(fileOf(files, MANIFEST).bytes);
-
+  const { project, manifest, files } = await skillFiles(driver, folder);
   const surface =
     manifest.runtime.kind === 'remote'
       ? await surfaceOfRemote({ driver }, remote, manifest)
@@ -65,6 +61,20 @@ export async function packSkill(
   const all = [...files.values()];
   const archive = writeArchive(all);
   return { project, archive, digest: digestOf(archive), manifest, surface, files: all };
+}
+
+/**
+ * What of a project goes into its package, its code bundled; `surface.json` alone is missing. Nothing of it is started.
+ * @throws AppError `manifest-invalid`, `pack-failed`, `archive-too-large`.
+ */
+export async function skillFiles(
+  driver: SandboxDriver,
+  folder: string,
+): Promise<{ project: string; manifest: Manifest; files: Map<string, ArchiveFile> }> {
+  const project = await projectFolder(folder);
+  const source = await readManifest(project);
+  const files = await collectFiles(driver, project, source);
+  return { project, manifest: parseManifest(fileOf(files, MANIFEST).bytes), files };
 }
 
 async function projectFolder(folder: string): Promise<string> {

@@ -88,6 +88,8 @@ export const ERRORS = {
     title: 'The sandbox cannot enforce what this skill asks',
   },
   'unsandboxed-not-allowed': { status: 403, exit: 3, title: 'Nothing runs without a sandbox here' },
+  'learn-unavailable': { status: 503, exit: 1, title: 'What a skill does cannot be watched here' },
+  'learn-incomplete': { status: 409, exit: 1, title: 'What the skill needs cannot be said' },
   'question-refused': { status: 422, exit: 3, title: 'The skill may not ask this' },
   'question-unanswered': { status: 504, exit: 1, title: 'The question was not answered' },
   'skill-quarantined': { status: 409, exit: 6, title: 'The skill is quarantined' },

@@ -138,6 +138,14 @@ export const REQUIREMENTS = {
   'sandbox.nothing-in-listings':
     'No secret of a skill stands where other accounts can read it, at no moment of its start.',
   'sandbox.whole-tree': 'What bounds a skill bounds all that it starts, and what ends it ends all of that.',
+  'learn.sees':
+    'In a learn run every path, program, host name and connection that a skill tries is seen, with how it ended.',
+  'learn.holds': 'A sandbox that is watched holds as any other, and shows the skill nothing of the watching.',
+  'learn.unforgeable':
+    'Nothing that a skill names can forge, hide or break what is seen of it, nor the screen.',
+  'learn.bounded': 'A skill that floods what is seen of it takes bounded memory, and is told of once.',
+  'learn.ends': 'When a watched skill is ended, or whoever watches is killed, no process remains.',
+  'learn.unavailable': 'Without strace nothing is learned, and the command that installs it is named.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
   'egress.names':
     'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',
@@ -491,6 +499,15 @@ export const REQUIREMENTS = {
     'The reference servers of MCP, packed as skills, work through the hub from every client in both eras.',
   'sandbox.only-granted-files':
     'A skill reads what lies in its granted folder and nothing else, by any path.',
+
+  'dev.refused':
+    'berth dev shows each refused folder, host, program and variable, and nothing that the runtime does by itself.',
+  'dev.grants':
+    'One key adds what was refused to skill.json with a reason, the rest of it untouched; it can be undone.',
+  'dev.reloads': 'berth dev starts the skill again when its sources change.',
+  'dev.records': 'berth dev --record writes exactly what the session used: the least that lets it run again.',
+  'dev.serves': 'berth dev --stdio is an MCP server for a client, across restarts of the skill.',
+  'dev.unused': 'berth check names what is asked and was never used in the recorded session and its tests.',
 
   // skills
   'skills.declared': 'Our own skills declare every tool, and manifest and annotations agree on what it does.',

@@ -17,11 +17,11 @@ export default defineConfig({
       project(
         'unit',
         ['test/{protocol,registry,hub,cli,skills,conformance}/**/*.test.ts', 'test/*.test.ts'],
-        20_000,
+        60_000,
       ),
-      project('contract', ['test/contract/**/*.test.ts'], 20_000),
-      project('attacks', ['test/attacks/**/*.test.ts'], 60_000),
-      project('e2e', ['test/e2e/**/*.test.ts'], 120_000),
+      project('contract', ['test/contract/**/*.test.ts'], 60_000),
+      project('attacks', ['test/attacks/**/*.test.ts'], 120_000),
+      project('e2e', ['test/e2e/**/*.test.ts'], 240_000),
     ],
   },
 });

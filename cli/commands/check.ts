@@ -14,10 +14,15 @@ export const check = command({
   async run(context, { dir }) {
     const { checkSkill, refuseFailedTests } = await import('../check.ts');
     const { openSandbox } = await import('../sandbox.ts');
+    const { openLearnSandbox } = await import('../dev/sandbox.ts');
     const { askingRemote } = await import('../ask-remote.ts');
     const { shellWord } = await import('../shell-word.ts');
     const checked = await checkSkill(
-      { driver: await openSandbox(context), remote: askingRemote(context) },
+      {
+        driver: await openSandbox(context),
+        remote: askingRemote(context),
+        learn: await openLearnSandbox(context),
+      },
       resolve(context.workingDirectory, dir),
     );
     refuseFailedTests(checked.tests);

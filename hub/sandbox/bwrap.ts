@@ -21,6 +21,7 @@ import { hostFilesOf } from './programs.ts';
 import { createReadyNetworks } from './ready-networks.ts';
 import type { SandboxDriver } from './sandbox.ts';
 import { startHeld } from './start-held.ts';
+import type { Tracer } from './tracer.ts';
 import { ownMountTable } from './verify-mounts.ts';
 
 /** A driver that makes networks ahead of their use. */
@@ -39,11 +40,14 @@ export interface NetworkingDriver extends SandboxDriver {
 export function createBwrapDriver({
   log,
   egress,
+  tracer,
   ...options
 }: BwrapOptions & {
   log: Logger;
   /** Serves the networks of sandboxes; absent: no hosts can be granted, and nothing is looked at for it. */
   egress?: Egress | undefined;
+  /** Watches what is started, for learn runs alone; a hub that serves has none. */
+  tracer?: Tracer | undefined;
 }): NetworkingDriver {
   let looked: Promise<Found> | undefined;
   const dataFolders = createDataFolders();
@@ -83,7 +87,7 @@ export function createBwrapDriver({
         try {
           const process = await withNetwork(border, plan, (network) =>
             startHeld(machine.standIns, plan, granted, (held, made) =>
-              launch(machine, plan, standing, { held, own, network, made }),
+              launch(machine, plan, standing, { held, own, network, tracer, made }),
             ),
           );
           void process.exited.then(leave);

@@ -13,6 +13,7 @@ import type { RootEntry } from './libraries.ts';
 import type { SandboxPlan } from './sandbox.ts';
 import { FIRST_DESCRIPTOR, type SpawnedSandbox, spawnSandbox } from './spawn-sandbox.ts';
 import { faultOfMounts } from './verify-mounts.ts';
+import type { Tracer } from './tracer.ts';
 
 /** Address space that a runtime reserves for stacks and never touches; it counts as data. */
 const STACK_RESERVE_MB = 64;
@@ -53,14 +54,15 @@ const TIME_ZONES = '/usr/share/zoneinfo';
 /**
  * Starts a plan under an account, with folders that were checked for it: gathers what has to exist
  * inside, and the chain of programs that ends in the skill's. It runs once the folders are seen to be those;
- * `made` is told its first process, which has them mounted. Without a network there is none.
- * @throws AppError `skill-start-failed`.
+ * `made` is told its first process, which has them mounted. Without a network there is none; a tracer watches what the
+ * program does.
+ * @throws AppError `skill-start-failed`, `learn-unavailable`.
  */
 export async function launch(
   machine: Machine,
   plan: SandboxPlan,
   standing: Standing,
-  { held, own, network, made = () => undefined }: LaunchPlaces,
+  { held, own, network, tracer, made = () => undefined }: LaunchPlaces,
 ): Promise<SpawnedSandbox> {
   await refuseUnreadablePackage(plan, standing);
   const program = await programOf(machine, plan);
@@ -95,14 +97,17 @@ export async function launch(
     files: files.map(([target], index) => ({ descriptor: FIRST_DESCRIPTOR + index, target })),
     scratch: plan.scratch,
     diskMb: plan.limits.diskMb,
-    env: { ...(network === undefined ? {} : trustOf(machine, known)), ...plan.env, ...program.env },
+    env: { ...(network === undefined ? {} : trustOf(machine, known)), ...withPaths(plan.env, program.env) },
   });
+  const mark = markOf(machine.hub, plan.label);
+  const enter = network?.enter ?? [];
+  const watch = await tracer?.watch({ program: program.command[0] ?? '', bwrap: machine.bwrap, mark, enter });
   const group = await machine.groups?.create(plan.limits);
   return spawnSandbox({
     label: plan.label,
     bwrap: machine.bwrap,
-    enter: network?.enter ?? [],
-    mark: markOf(machine.hub, plan.label),
+    enter,
+    mark,
     options,
     command: [...launchers.command, ...program.command, ...plan.runtime.args],
     filter: held.some(({ isData }) => !isData) ? machine.filters.withoutLocalSockets : machine.filters.plain,
@@ -119,6 +124,7 @@ export async function launch(
     covered: machine.covered,
     group,
     niceness: machine.groups?.enforces.includes('cpu') === true ? 0 : NICENESS,
+    watch,
   });
 }
 
@@ -130,7 +136,17 @@ export interface LaunchPlaces {
   own: readonly Mount[];
   /** Where it runs; absent: in one of its own, without a way out. */
   network?: Pick<SandboxNetwork, 'enter'> | undefined;
+  tracer?: Tracer | undefined;
   made?: (first: ProcessIdentity) => void;
+}
+
+/** What a runtime needs beside what a plan sets; where both say where Python finds modules, the plan's come first. */
+export function withPaths(
+  planned: Readonly<Record<string, string>>,
+  needed: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const paths = [planned['PYTHONPATH'], needed['PYTHONPATH']].filter((path) => path !== undefined);
+  return { ...planned, ...needed, ...(paths.length === 0 ? {} : { PYTHONPATH: paths.join(':') }) };
 }
 
 /** An account that is not the hub's reads the package by its permission bits. */

@@ -8,6 +8,7 @@ import { AppError } from '../../protocol/errors.ts';
 import type { ControlGroup } from './cgroup.ts';
 import { identityOf, killExactly, type ProcessIdentity, signal, whenGone } from './processes.ts';
 import type { SandboxedProcess, SandboxExit } from './sandbox.ts';
+import type { Watch } from './tracer.ts';
 
 /** What bubblewrap is started with. */
 export interface SpawnOrder {
@@ -35,6 +36,8 @@ export interface SpawnOrder {
   faultOf: (first: ProcessIdentity) => Promise<string | undefined>;
   /** Its priority below the hub, from 0 (the same) to 19, where no group gives it a weight. */
   niceness: number;
+  /** Stands around the sandbox in learn runs; undefined in every other. */
+  watch: Watch | undefined;
 }
 
 /** A sandbox whose network, if it has one, is for the driver to open and shut. */
@@ -46,7 +49,8 @@ const STATUS = 5;
 /** The first descriptor that is free for files and folders. */
 export const FIRST_DESCRIPTOR = 6;
 
-const SEARCH_PATH = '/usr/bin:/bin';
+/** The one variable of bubblewrap's own. */
+export const SEARCH_PATH = '/usr/bin:/bin';
 
 /**
  * Starts bubblewrap and answers once the sandbox's first process exists.
@@ -63,6 +67,7 @@ export async function spawnSandbox(order: SpawnOrder): Promise<SpawnedSandbox> {
   try {
     return await begin(order, spawnBwrap(order, nothing.fd));
   } catch (error) {
+    await order.watch?.close();
     await order.group?.remove();
     throw error instanceof AppError ? error : startFailed(order, error);
   } finally {
@@ -74,8 +79,7 @@ function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
   const own = ['--args', String(OPTIONS), '--seccomp', String(FILTER), '--json-status-fd', String(STATUS)];
   // What enters a network becomes bubblewrap, under its own name: there an option without effect carries the mark.
   const [program = '', ...options] = [
-    ...order.enter,
-    order.bwrap,
+    ...(order.watch?.command ?? [...order.enter, order.bwrap]),
     ...(order.enter.length === 0 ? [] : ['--unsetenv', order.mark]),
     ...own,
   ];
@@ -83,7 +87,7 @@ function spawnBwrap(order: SpawnOrder, nothing: number): ChildProcess {
     argv0: order.mark,
     cwd: '/',
     // Not ours: the first process of the sandbox keeps a readable copy (`/proc/1/environ`).
-    env: { PATH: SEARCH_PATH },
+    env: { PATH: order.watch?.path ?? SEARCH_PATH },
     // A group of its own, so that a Ctrl-C on the hub's terminal is the hub's to handle.
     detached: true,
     stdio: stdioOf(order, nothing),
@@ -109,6 +113,7 @@ async function begin(order: SpawnOrder, child: ChildProcess): Promise<SpawnedSan
     if (pid === undefined) return await failed;
     await order.group?.add(pid);
     if (order.niceness > 0) setPriority(pid, order.niceness);
+    if (order.watch !== undefined) pipeOf(child, OPTIONS).write('\n');
     pipeOf(child, OPTIONS).end(order.options.map((option) => `${option}\0`).join(''));
     order.contents.forEach((content, index) => pipeOf(child, FIRST_DESCRIPTOR + index).end(content));
     const firstPid = await Promise.race([status.firstPid, ended.then(() => undefined)]);
@@ -147,6 +152,7 @@ function supervised(
     // The outermost process reports the program's end; the kernel then ends the others with the first one.
     await whenGone(first);
     running = false;
+    await order.watch?.close();
     const reason = await reasonOf(order, outer, await exitCode);
     await order.group?.remove();
     return { ...exitOf(outer, await exitCode), ...(reason === undefined ? {} : { reason }) };

@@ -80,7 +80,7 @@ describe('a new skill', () => {
     const { tests, advice, tools } = await checkSkill({ driver: await driver() }, folder);
     expect(tests).toMatchObject([{ file: 'test/greeting.test.ts', passed: true }]);
     expect(advice).toEqual([]);
-    expect(tools).toEqual([{ name: 'greet', effects: ['read'], answer: 'allow' }]);
+    expect(tools).toEqual([{ name: 'greet', effects: ['read'], enforced: true, answer: 'allow' }]);
     await writeFile(join(folder, 'server/greeting.ts'), `export const greeting = () => 'Goodbye!';`);
     const broken = await checkSkill({ driver: await driver() }, folder);
     expect(broken.tests).toMatchObject([{ passed: false, output: expect.stringContaining('Goodbye!') }]);

@@ -150,15 +150,18 @@ describe('our own skills', () => {
         '${workspace}': { source: workspace, target: '/workspace' },
         '${data}': { source: dataDir, target: '/data' },
       };
-      const granted = permissions.filesystem.map(({ path, mode }) => ({
-        ...sources[path as keyof typeof sources],
-        mode,
-      }));
+      const granted = permissions.filesystem.map(({ path, mode }) => {
+        const [root = '', ...below] = path.split('/');
+        const { source, target } = sources[root as keyof typeof sources];
+        return { source: join(source, ...below), target: [target, ...below].join('/'), root: source, mode };
+      });
+
+      const roots = granted.filter(({ source, root }) => source === root).map(({ target }) => target);
 
       const running = await driver.start({
         label: name,
         packageDir: built.folder,
-        runtime: { kind: 'node', entry: 'server/index.mjs', args: granted.map(({ target }) => target) },
+        runtime: { kind: 'node', entry: 'server/index.mjs', args: roots },
         mounts: granted,
         dataDir,
         scratch: [],

@@ -10,7 +10,7 @@ import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drive
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
-import { outcomeOf, type Outcome } from './outcome.ts';
+import { outcomeOf, type Outcome, watching } from './outcome.ts';
 
 /** How a hub may be run; the sandbox takes another form in each. */
 export type FormName =
@@ -66,6 +66,7 @@ if (FORM_NAMES.length === 1) {
 /** A hub's sandbox in one form, with a home, a granted workspace and a data folder as that form has them. */
 export interface Form {
   name: FormName;
+  watched: boolean;
   /** The process that plays the hub. */
   hubPid: number;
   /** The hub's home, 0700; nothing of it may be seen. */
@@ -87,8 +88,14 @@ const NOBODY = 65_534;
 /** Where the ordinary hub finds an open file that it never asked for. */
 const LEAKED_DESCRIPTOR = 60;
 
-/** Makes the form. A machine without a usable sandbox fails here, and so does every test. `programs` is a folder whose programs come before the machine's. */
-export async function openForm(name: FormName, { programs }: { programs?: string } = {}): Promise<Form> {
+/**
+ * Makes the form. A machine without a usable sandbox fails here, and so does every test. `programs` is a folder whose
+ * programs come before the machine's; `watched`: what is started is seen by a tracer, as in learn runs.
+ */
+export async function openForm(
+  name: FormName,
+  { programs, watched = false }: { programs?: string; watched?: boolean } = {},
+): Promise<Form> {
   const path = programs === undefined ? searchPath() : `${programs}:${searchPath()}`;
   const base = await mkdtemp(join(tmpdir(), 'berth-attack-'));
   await chmod(base, 0o755);
@@ -109,11 +116,12 @@ export async function openForm(name: FormName, { programs }: { programs?: string
 
   const driver = isContainer(name) ? 'container' : 'bwrap';
   const hub = asNobody
-    ? await hubOfItsOwn({ base, stateDir, home, path, driver, account: NOBODY })
-    : hubHere({ stateDir, home, path, driver });
+    ? await hubOfItsOwn({ base, stateDir, home, path, driver, watched, account: NOBODY })
+    : hubHere({ stateDir, home, path, driver, watched });
   let packages = 0;
   return {
     name,
+    watched,
     home,
     neighbour,
     workspace,
@@ -179,13 +187,16 @@ function hubHere({
   home,
   path,
   driver: name,
+  watched,
 }: {
   stateDir: string;
   home: string;
   path: string;
   driver: DriverName;
+  watched: boolean;
 }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
+  const watch = watched ? watching(path, stateDir) : undefined;
   const driver = createSandboxDriver(name, {
     path,
     stateDir,
@@ -193,11 +204,15 @@ function hubHere({
     container: containerRuntime(),
     log,
     egress: watchedEgress(),
+    ...(watch === undefined ? {} : { tracer: watch.tracer }),
   });
   return {
     pid: process.pid,
     report: () => driver.report(),
-    run: (plan) => outcomeOf(driver, plan),
+    run: async (plan) => ({
+      ...(await outcomeOf(driver, plan)),
+      ...(watch === undefined ? {} : { seen: watch.taken() }),
+    }),
     close: async () => undefined,
   };
 }
@@ -220,6 +235,7 @@ export async function hubLike(form: Form, base: string): Promise<SeparateHub> {
     home: form.home,
     path: searchPath(),
     driver: isContainer(form.name) ? 'container' : 'bwrap',
+    watched: form.watched,
     ...(asNobody ? { account: form.owner } : {}),
   });
   onTestFinished(() => hub.close());
@@ -233,6 +249,7 @@ async function hubOfItsOwn(options: {
   home: string;
   path: string;
   driver: DriverName;
+  watched: boolean;
   account?: number;
 }): Promise<SeparateHub> {
   const bundle = join(options.base, 'hub.mjs');
@@ -251,8 +268,10 @@ async function hubOfItsOwn(options: {
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
   const { runtime = '' } = containerRuntime();
-  const program = [process.execPath, bundle, options.stateDir, options.home, options.path];
-  program.push(options.driver, runtime);
+  const program = [
+    ...[process.execPath, bundle, options.stateDir, options.home, options.path],
+    ...[options.driver, runtime, ...(options.watched ? ['watched'] : [])],
+  ];
   const command =
     options.account === undefined
       ? program
@@ -310,8 +329,9 @@ async function hubOfItsOwn(options: {
         stdout: output,
         stderr,
         exit,
-      } = await ask<{ stdout: string; stderr: string; exit: Outcome['exit'] }>('run', plan);
-      return { stdout: Buffer.from(output, 'base64'), stderr, exit };
+        seen,
+      } = await ask<Omit<Outcome, 'stdout'> & { stdout: string }>('run', plan);
+      return { stdout: Buffer.from(output, 'base64'), stderr, exit, ...(seen === undefined ? {} : { seen }) };
     },
     async close() {
       child.kill('SIGKILL');

@@ -4,7 +4,7 @@ import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drive
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
-import { outcomeOf } from './outcome.ts';
+import { outcomeOf, watching } from './outcome.ts';
 
 /**
  * A hub's sandbox in a process of its own, for another account or for a death that must not take the
@@ -17,7 +17,8 @@ interface Job {
   plan: SandboxPlan;
 }
 
-const [, , stateDir = '', home = '', path = '', name = 'bwrap', runtime = ''] = process.argv;
+const [, , stateDir = '', home = '', path = '', name = 'bwrap', runtime = '', watched] = process.argv;
+const watch = watched === undefined ? undefined : watching(path, stateDir);
 const driver = createSandboxDriver(name as DriverName, {
   path,
   ...(runtime === '' ? {} : { container: { runtime } }),
@@ -25,6 +26,7 @@ const driver = createSandboxDriver(name as DriverName, {
   forbidden: [home],
   log: createLogger({ level: 'silent', name: 'test' }),
   egress: watchedEgress(),
+  ...(watch === undefined ? {} : { tracer: watch.tracer }),
 });
 
 for await (const line of createInterface({ input: process.stdin })) {
@@ -44,7 +46,7 @@ async function answer({ kind, plan }: Job): Promise<unknown> {
       return driver.report();
     case 'run': {
       const { stdout, stderr, exit } = await outcomeOf(driver, plan);
-      return { stdout: stdout.toString('base64'), stderr, exit };
+      return { stdout: stdout.toString('base64'), stderr, exit, seen: watch?.taken() };
     }
     case 'start': {
       const started = await driver.start(plan);
