@@ -9,9 +9,9 @@ import type { Context } from './command.ts';
 
 /**
  * The sandbox in which skills are packed and checked: of the kind that the hub of this home is configured with, with
- * its files beside the hub's or elsewhere. It has a network only with an `egress`. With a `tracer` it is one to learn
- * in, which only bubblewrap can be.
- * @throws AppError `config-invalid`.
+ * its files beside the hub's or elsewhere. It has a network only with an `egress`, and with a `tracer` it is one to learn
+ * in.
+ * @throws AppError `config-invalid`, and `learn-unavailable` for a tracer where skills are held in containers.
  */
 export async function openSandbox(
   context: Pick<Context, 'home' | 'settings'>,
@@ -20,7 +20,8 @@ export async function openSandbox(
 ): Promise<SandboxDriver> {
   const { loadHubConfig } = await import('./servers-here.ts');
   const { sandbox, path, node, python, requires, container } = await loadHubConfig(context, {});
-  const options = {
+  return createSandboxDriver(sandbox, {
+    ...(tracer === undefined ? {} : { tracer }),
     path,
     node,
     python,

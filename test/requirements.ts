@@ -128,14 +128,6 @@ export const REQUIREMENTS = {
     'Which program of the machine a skill was approved and started with is on record.',
   'sandbox.no-borrowed-files':
     'What a package’s program names as its loader or libraries gives it no file of the machine.',
-  'learn.sees':
-    'In a learn run every path, program, host name and connection that a skill tries is seen, with how it ended.',
-  'learn.holds': 'A sandbox that is watched holds as any other, and shows the skill nothing of the watching.',
-  'learn.unforgeable':
-    'Nothing that a skill names can forge, hide or break what is seen of it, nor the screen.',
-  'learn.bounded': 'A skill that floods what is seen of it takes bounded memory, and is told of once.',
-  'learn.ends': 'When a watched skill is ended, or whoever watches is killed, no process remains.',
-  'learn.unavailable': 'Without strace nothing is learned, and the command that installs it is named.',
   'sandbox.independent-probes':
     'A C and a Python program that know nothing of how the sandbox is built confirm what it refuses.',
   'sandbox.needs': 'What a skill or the admin needs of a sandbox and it lacks is named, and nothing runs.',
@@ -146,6 +138,14 @@ export const REQUIREMENTS = {
   'sandbox.nothing-in-listings':
     'No secret of a skill stands where other accounts can read it, at no moment of its start.',
   'sandbox.whole-tree': 'What bounds a skill bounds all that it starts, and what ends it ends all of that.',
+  'learn.sees':
+    'In a learn run every path, program, host name and connection that a skill tries is seen, with how it ended.',
+  'learn.holds': 'A sandbox that is watched holds as any other, and shows the skill nothing of the watching.',
+  'learn.unforgeable':
+    'Nothing that a skill names can forge, hide or break what is seen of it, nor the screen.',
+  'learn.bounded': 'A skill that floods what is seen of it takes bounded memory, and is told of once.',
+  'learn.ends': 'When a watched skill is ended, or whoever watches is killed, no process remains.',
+  'learn.unavailable': 'Without strace nothing is learned, and the command that installs it is named.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
   'egress.names':
     'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',

@@ -3,7 +3,7 @@ import { type Account, nameOf, NOBODY, type Standing } from './accounts.ts';
 import { launch, NICENESS, SHARED_PROCESSES } from './launch.ts';
 import { type BwrapOptions, lookAtMachine, type Machine } from './machine.ts';
 import { makeNetwork, type SandboxNetwork } from './network.ts';
-import { installerOf, lookForObstacles, remedyFor } from './prerequisites.ts';
+import { installHint, lookForObstacles, remedyFor } from './prerequisites.ts';
 import type { Capability, SandboxCheck, SandboxReport } from './sandbox.ts';
 import {
   greetProbe,
@@ -71,7 +71,7 @@ async function networkChecks(machine: Machine, options: BwrapOptions): Promise<S
         id: 'host-filter-nsenter',
         state: 'note',
         detail: 'nsenter is not on the PATH; without it no hosts can be granted.',
-        remedy: `${machine.root ? '' : 'sudo '}${await installerOf(options.path)} util-linux`,
+        remedy: await installHint('util-linux', options.path, machine.root),
       },
     ];
   }

@@ -21,8 +21,8 @@ import { hostFilesOf } from './programs.ts';
 import { createReadyNetworks } from './ready-networks.ts';
 import type { SandboxDriver } from './sandbox.ts';
 import { startHeld } from './start-held.ts';
-import { ownMountTable } from './verify-mounts.ts';
 import type { Tracer } from './tracer.ts';
+import { ownMountTable } from './verify-mounts.ts';
 
 /** A driver that makes networks ahead of their use. */
 export interface NetworkingDriver extends SandboxDriver {
@@ -47,7 +47,7 @@ export function createBwrapDriver({
   /** Serves the networks of sandboxes; absent: no hosts can be granted, and nothing is looked at for it. */
   egress?: Egress | undefined;
   /** Watches what is started, for learn runs alone; a hub that serves has none. */
-  tracer?: Tracer;
+  tracer?: Tracer | undefined;
 }): NetworkingDriver {
   let looked: Promise<Found> | undefined;
   const dataFolders = createDataFolders();

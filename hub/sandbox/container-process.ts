@@ -28,7 +28,7 @@ export interface ContainerJob {
   /** Told the first process once it is seen to have its mounts, before the program is started. */
   made: (first: ProcessIdentity) => void;
   command: readonly string[];
-  /** What the runtime adds to the environment of the plan. */
+  /** That of the plan, with what the runtime adds. */
   env: Readonly<Record<string, string>>;
   /** Descriptors that this process was itself started with, and that the child must not see. */
   covered: readonly number[];
@@ -51,7 +51,7 @@ export async function startContainer(job: ContainerJob): Promise<SpawnedSandbox>
   try {
     const files = await secretFiles(folder, plan);
     const envFile = join(folder, 'environment');
-    await writeFile(envFile, environmentFile(plan.label, { ...plan.env, ...job.env, ...BASE_ENV }), {
+    await writeFile(envFile, environmentFile(plan.label, { ...job.env, ...BASE_ENV }), {
       mode: 0o600,
     });
     const order: ContainerOrder = {

@@ -17,7 +17,7 @@ import { startContainerGuard } from './container-guard.ts';
 import { type ContainerJob, startContainer, wordsOf } from './container-process.ts';
 import { createDataFolders, makeDataMounts } from './data-folders.ts';
 import { inheritedDescriptors } from './descriptors.ts';
-import { programOf, publicFiles, refuseUnreadablePackage, withoutRepetition } from './launch.ts';
+import { programOf, publicFiles, refuseUnreadablePackage, withoutRepetition, withPaths } from './launch.ts';
 import type { BwrapOptions } from './machine.ts';
 import { type HeldMount, holdAsGranted, holdMounts, makeFolder, releaseMounts } from './mounts.ts';
 import { refuseUnenforceable } from './needs.ts';
@@ -309,7 +309,7 @@ async function launchContainer(
     forbidden,
     made,
     command: [...program.command, ...plan.runtime.args],
-    env: program.env,
+    env: withPaths(plan.env, program.env),
     covered,
     settings: {
       user: standing.kind === 'account' ? standing : INSIDE,

@@ -141,7 +141,7 @@ export interface LaunchPlaces {
 }
 
 /** What a runtime needs beside what a plan sets; where both say where Python finds modules, the plan's come first. */
-function withPaths(
+export function withPaths(
   planned: Readonly<Record<string, string>>,
   needed: Readonly<Record<string, string>>,
 ): Record<string, string> {

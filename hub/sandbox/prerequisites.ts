@@ -174,6 +174,11 @@ export async function installerOf(path: string): Promise<string> {
   return INSTALLERS['apt-get'];
 }
 
+/** The command that installs a package of the system. */
+export async function installHint(name: string, path: string, root: boolean): Promise<string> {
+  return `${root ? '' : 'sudo '}${await installerOf(path)} ${name}`;
+}
+
 /** The first program of that name on a PATH. */
 export async function executable(name: string, path: string): Promise<string | undefined> {
   for (const folder of path.split(':').filter(isAbsolute)) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { promisify } from 'node:util';
 import { AppError } from '../../protocol/errors.ts';
-import { executable, installerOf } from './prerequisites.ts';
+import { executable, installHint } from './prerequisites.ts';
 import { SEARCH_PATH } from './spawn-sandbox.ts';
 import { traceReader } from './trace-reader.ts';
 import type { TraceListener, Tracer, Watch } from './tracer.ts';

@@ -5,7 +5,7 @@ import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
 import { makeDataMounts } from './data-folders.ts';
 import { inheritedDescriptors } from './descriptors.ts';
-import { PYTHON_FLAGS, reservedMb, SITE_FOLDER } from './launch.ts';
+import { PYTHON_FLAGS, reservedMb, SITE_FOLDER, withPaths } from './launch.ts';
 import { holdAsGranted, holdMounts, makeFolder, releaseMounts } from './mounts.ts';
 import { executable } from './prerequisites.ts';
 import { signal } from './processes.ts';
@@ -150,8 +150,7 @@ async function spawnPlain({
         HOME: plan.dataDir ?? plan.packageDir,
         TMPDIR: '/tmp',
         LANG: 'C.UTF-8',
-        ...env,
-        ...own,
+        ...withPaths(env, own),
       },
       // A group of its own: its end is the group's.
       detached: true,

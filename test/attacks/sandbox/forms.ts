@@ -198,11 +198,15 @@ function hubHere({
 }): Hub {
   const log = createLogger({ level: 'silent', name: 'test' });
   const watch = watched ? watching(path, stateDir) : undefined;
-  const options = { path, stateDir, forbidden: [home], log, egress: watchedEgress() };
-  const driver =
-    watch === undefined
-      ? createSandboxDriver(name, { ...options, container: containerRuntime() })
-      : createBwrapDriver({ ...options, tracer: watch.tracer });
+  const driver = createSandboxDriver(name, {
+    path,
+    stateDir,
+    forbidden: [home],
+    container: containerRuntime(),
+    log,
+    egress: watchedEgress(),
+    ...(watch === undefined ? {} : { tracer: watch.tracer }),
+  });
   return {
     pid: process.pid,
     report: () => driver.report(),
@@ -265,8 +269,10 @@ async function hubOfItsOwn(options: {
   await chmod(bundle, 0o644);
   const leaked = await open(join(options.home, 'admin.token'), 'r');
   const { runtime = '' } = containerRuntime();
-  const program = [process.execPath, bundle, options.stateDir, options.home, options.path];
-  program.push(options.driver, runtime, ...(options.watched ? ['watched'] : []));
+  const program = [
+    ...[process.execPath, bundle, options.stateDir, options.home, options.path],
+    ...[options.driver, runtime, ...(options.watched ? ['watched'] : [])],
+  ];
   const command =
     options.account === undefined
       ? program

@@ -20,7 +20,7 @@ interface Job {
 
 const [, , stateDir = '', home = '', path = '', name = 'bwrap', runtime = '', watched] = process.argv;
 const watch = watched === undefined ? undefined : watching(path, stateDir);
-const options = {
+const driver = createSandboxDriver(name as DriverName, {
   path,
   stateDir,
   forbidden: [home],
