@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import type { Egress } from '../hub/egress/egress.ts';
-import { createBwrapDriver } from '../hub/sandbox/bwrap.ts';
 import { createSandboxDriver } from '../hub/sandbox/drivers.ts';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import type { Tracer } from '../hub/sandbox/tracer.ts';
@@ -31,8 +30,5 @@ export async function openSandbox(
     container,
     log: createLogger({ level: 'silent', name: 'sandbox' }),
     ...(egress === undefined ? {} : { egress }),
-  };
-  return tracer === undefined
-    ? createSandboxDriver(sandbox, options)
-    : createBwrapDriver({ ...options, tracer });
+  });
 }

@@ -92,18 +92,17 @@ async function findTools(path: string): Promise<Tools> {
   const [sh, strace, setpriv, mkfifo] = await Promise.all(
     ['sh', 'strace', 'setpriv', 'mkfifo'].map((name) => executable(name, path)),
   );
-  const sudo = process.geteuid?.() === 0 ? '' : 'sudo ';
-  const installHint = async (name: string) => `${sudo}${await installerOf(path)} ${name}`;
+  const root = process.geteuid?.() === 0;
   if (strace === undefined) {
     throw new AppError('learn-unavailable', {
       detail: 'strace is not on the PATH; what a skill is refused can only be seen through it.',
-      hint: await installHint('strace'),
+      hint: await installHint('strace', path, root),
     });
   }
   if (sh === undefined || setpriv === undefined || mkfifo === undefined) {
     throw new AppError('learn-unavailable', {
       detail: 'sh, setpriv or mkfifo is not on the PATH; watching a skill needs them.',
-      hint: await installHint('util-linux'),
+      hint: await installHint('util-linux', path, root),
     });
   }
   const { stdout } = await promisify(execFile)(strace, ['--help'], { env: {} }).catch(() => ({ stdout: '' }));
@@ -111,7 +110,7 @@ async function findTools(path: string): Promise<Tools> {
   if (lacking.length > 0) {
     throw new AppError('learn-unavailable', {
       detail: `${strace} is too old: it lacks ${lacking.join(', ')}.`,
-      hint: await installHint('strace'),
+      hint: await installHint('strace', path, root),
     });
   }
   return { sh, strace, setpriv, mkfifo };

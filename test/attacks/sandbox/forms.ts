@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
-import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drivers.ts';
 import type { SandboxPlan, SandboxReport } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { createBwrapDriver } from '../../../hub/sandbox/bwrap.ts';
 import { createSandboxDriver, type DriverName } from '../../../hub/sandbox/drivers.ts';
 import type { SandboxPlan } from '../../../hub/sandbox/sandbox.ts';
 import { createLogger } from '../../../protocol/node/logger.ts';
@@ -22,18 +21,13 @@ const [, , stateDir = '', home = '', path = '', name = 'bwrap', runtime = '', wa
 const watch = watched === undefined ? undefined : watching(path, stateDir);
 const driver = createSandboxDriver(name as DriverName, {
   path,
+  ...(runtime === '' ? {} : { container: { runtime } }),
   stateDir,
   forbidden: [home],
   log: createLogger({ level: 'silent', name: 'test' }),
   egress: watchedEgress(),
-};
-const driver =
-  watch === undefined
-    ? createSandboxDriver(name as DriverName, {
-        ...options,
-        ...(runtime === '' ? {} : { container: { runtime } }),
-      })
-    : createBwrapDriver({ ...options, tracer: watch.tracer });
+  ...(watch === undefined ? {} : { tracer: watch.tracer }),
+});
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line) as Job;
