@@ -6,7 +6,7 @@ import { claimsOf } from '../../cli/package-claims.ts';
 import { packSkill } from '../../cli/pack.ts';
 import { type Acceptance, adminApi } from '../../hub/admin-api.ts';
 import { hubConfigSchema } from '../../hub/config.ts';
-import { type HubParts, type RunningHub, startHub } from '../../hub/main.ts';
+import { type RunningHub, startHub } from '../../hub/main.ts';
 import type { Authorize } from '../../hub/remote/oauth-client.ts';
 import { guardedFetch, type Outside } from '../../hub/remote/guarded-fetch.ts';
 import { createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
