@@ -6,8 +6,10 @@ import { memoryOfTrees } from '../../hub/runner/memory.ts';
 import type { RunnableSkill, Runner } from '../../hub/runner/runner.ts';
 import { createRunner } from '../../hub/runner/supervisor.ts';
 import type { Bars } from './bars.ts';
+import { benchEgress } from './egress.ts';
 import { median } from './load.ts';
 import { type BenchClient, directChild, echoing, sandboxedChild } from './mcp.ts';
+import { benchNetworkStart, benchSelfTest } from './network.ts';
 import { commandOf, residentKb, treeOf } from './processes.ts';
 import { PEER } from './sandbox-peer.ts';
 import { type SandboxRig, withSandboxRig } from './sandbox-rig.ts';
@@ -22,7 +24,14 @@ const IDENTITY = { name: 'bench', version: '1' };
 /** Each measures one thing and says what it came to; what needs more than the rig makes it for itself. */
 type SandboxBench = (rig: SandboxRig, bars: Bars) => Promise<void>;
 
-const BENCHES: readonly SandboxBench[] = [benchStart, benchCalls, benchMany];
+const BENCHES: readonly SandboxBench[] = [
+  benchSelfTest,
+  benchStart,
+  benchNetworkStart,
+  benchCalls,
+  benchEgress,
+  benchMany,
+];
 
 /** What the sandbox costs, beside the bare program and the peer, on the same skill. */
 export function benchSandbox(bars: Bars): Promise<void> {
