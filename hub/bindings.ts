@@ -5,7 +5,6 @@ import type { ConfigField, Manifest } from '../protocol/manifest.ts';
 import {
   allowedHostNames,
   allowedHostsText,
-  bindPaths,
   hostKeysOf,
   readAllowedHosts,
   type Permissions,

@@ -103,7 +103,7 @@ describe('the web skill of a running Berth', () => {
 
   it(
     'fetches pages of a host at the address that was named, under the certificate of the admin',
-    verifies('skills.web-installed', 'install.allowed-hosts', 'sandbox.certificates'),
+    verifies('skills.web-installed', 'install.allowed-hosts', 'sandbox.certificates', 'cli.first-party'),
     async () => {
       const host = (name: string) => ['--allow-host', `${name}:${here.port}=127.0.0.1`];
       await up.ok('install', WEB, '--yes', ...host('example.test'), ...host('docs.example.test'));
