@@ -167,7 +167,7 @@ async function benchCut(rig: SandboxRig, driver: BwrapDriver, bars: Bars): Promi
     await ended;
   }
   server.close();
-  bars.atMost('an open connection is cut with its network, the slowest', Math.max(...ms) / 1000, 1, ' s');
+  bars.atMost('an open connection is cut with its network, the slowest', Math.max(...ms), 1000, ' ms');
 }
 
 /** Of a process and all below it. */
