@@ -540,6 +540,8 @@ export const REQUIREMENTS = {
     'No page, however large, slow, deep, packed, endless or mislabelled, holds up the web skill or brings it down.',
   'skills.web-untrusted':
     'What a page says is marked as its words: it cannot end the mark, or say what nobody sees.',
+  'skills.web-installed':
+    'Installed with a host, the web skill fetches it from a running hub and nothing else; what it wanted beyond is on record, and what is taken back is cut.',
   'skills.memory-durable': 'A note that was acknowledged is there, whole, after the memory skill is killed.',
   'skills.memory-once':
     'An add retried with the same requestId makes one note, also across processes and crashes.',

@@ -1,8 +1,9 @@
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import type { RefusalReason } from '../../protocol/audit.ts';
 import type { Clock } from '../clock.ts';
 import { type addressFault, isOwnDoor, type OwnPlaces } from './addresses.ts';
 import type { Bucket } from './bucket.ts';
+import { dial, type Dialled } from './dial.ts';
 import type { EgressRule } from './egress.ts';
 import { DIAL_MS, HELLO_MS, IDLE_MS, MOST_ADDRESSES } from './limits.ts';
 import type { Address, Lookup } from './lookups.ts';
@@ -82,10 +83,10 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
   });
 
   function startDial(opening: Extract<Opening, { kind: 'granted' }>): void {
-    dial(opening).catch(() => refuse('unreachable'));
+    goOut(opening).catch(() => refuse('unreachable'));
   }
 
-  async function dial(opening: Extract<Opening, { kind: 'granted' }>): Promise<void> {
+  async function goOut(opening: Extract<Opening, { kind: 'granted' }>): Promise<void> {
     const { rule } = opening;
     if (rule.address === undefined && isOwnDoor(host, port, border.own)) return refuse('own-door');
     const addresses = await whereTo(rule);
@@ -97,15 +98,16 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
       if (fault !== undefined) return refuse(fault, { address });
     }
     if (!border.isOpen()) return refuse('between-calls');
-    const dialled = connect({ ...placeOf(host, addresses), port, noDelay: true, allowHalfOpen: true });
-    outside = dialled;
+    const dialled = dial({ ...placeOf(host, addresses), port, noDelay: true, allowHalfOpen: true });
+    const { socket } = dialled;
+    outside = socket;
     let wasReached = false;
     stopTimer = border.clock.after(DIAL_MS, () => refuse('unreachable'));
-    dialled.on('error', () => (wasReached ? undefined : refuse('unreachable')));
-    dialled.once('connect', () => {
+    socket.on('error', () => (wasReached ? undefined : refuse('unreachable')));
+    socket.once('connect', () => {
       wasReached = true;
       stopTimer();
-      outcome.reached(dialled.remoteAddress ?? '');
+      outcome.reached(socket.remoteAddress ?? '');
       if (border.isOpen()) join(dialled, opening);
       else refuse('between-calls');
     });
@@ -117,10 +119,10 @@ export function carry({ inside, host, port, rules }: Wanted, border: Border, out
     return (await border.lookup(host)).slice(0, MOST_ADDRESSES);
   }
 
-  function join(dialled: Socket, { first, gate }: Extract<Opening, { kind: 'granted' }>): void {
+  function join(outside: Dialled, { first, gate }: Extract<Opening, { kind: 'granted' }>): void {
     lastMoved = border.clock.now();
     joined = splice(
-      { inside, outside: dialled, first, gate },
+      { inside, outside, first, gate },
       {
         clock: border.clock,
         bytes: border.bytes,

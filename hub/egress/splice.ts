@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Bucket } from './bucket.ts';
+import type { Dialled } from './dial.ts';
 import type { Passed, RequestGate } from './http-host.ts';
 
 /** Two ends of a connection that are one from now on. */
@@ -12,7 +13,7 @@ export interface Splice {
 interface Ends {
   /** The end in the sandbox, from which nothing was read yet beyond `first`. */
   inside: Socket;
-  outside: Socket;
+  outside: Dialled;
   first: Buffer;
   gate: RequestGate | undefined;
 }
@@ -32,7 +33,10 @@ type Hold = 'shut' | 'full' | 'fast' | 'gate';
  * Carries bytes both ways as they are. Each end is read only as fast as the other takes it; an end that has said all
  * may still listen; one that breaks breaks the other.
  */
-export function splice({ inside, outside, first, gate }: Ends, around: Around): Splice {
+export function splice(
+  { inside, outside: { socket: outside, give }, first, gate }: Ends,
+  around: Around,
+): Splice {
   const insideHolds = new Set<Hold>();
   const outsideHolds = new Set<Hold>();
   const hold = (socket: Socket, why: Hold): void => {
@@ -52,6 +56,13 @@ export function splice({ inside, outside, first, gate }: Ends, around: Around): 
     to.once('drain', () => release(from, 'full'));
   }
 
+  /** Bytes that are there until the end that they came from is read again: not before the other end has them. */
+  function pass(from: Socket, to: Socket, bytes: Buffer): void {
+    if (!to.writable) return;
+    hold(from, 'full');
+    to.write(bytes, () => release(from, 'full'));
+  }
+
   function toOutside({ pass, fault }: Passed): void {
     write(inside, outside, pass);
     if (fault !== undefined) around.refused(fault);
@@ -59,16 +70,15 @@ export function splice({ inside, outside, first, gate }: Ends, around: Around): 
     else release(inside, 'gate');
   }
 
-  function connect(from: Socket, to: Socket, forward: (bytes: Buffer) => void): void {
-    from.on('data', (bytes: Buffer) => {
-      around.moved();
-      const wait = around.bytes.owe(bytes.length);
-      if (wait > 0) {
-        hold(from, 'fast');
-        around.clock.after(wait, () => release(from, 'fast'));
-      }
-      forward(bytes);
-    });
+  function count(from: Socket, { length }: Buffer): void {
+    around.moved();
+    const wait = around.bytes.owe(length);
+    if (wait <= 0) return;
+    hold(from, 'fast');
+    around.clock.after(wait, () => release(from, 'fast'));
+  }
+
+  function endTogether(from: Socket, to: Socket): void {
     from.once('end', () => to.end());
     from.once('close', (hadError: boolean) => {
       if (hadError) to.resetAndDestroy();
@@ -77,11 +87,17 @@ export function splice({ inside, outside, first, gate }: Ends, around: Around): 
   }
 
   write(inside, outside, first);
-  connect(inside, outside, (bytes) => toOutside(gate === undefined ? { pass: bytes } : gate.take(bytes)));
-  connect(outside, inside, (bytes) => {
-    write(outside, inside, bytes);
+  inside.on('data', (bytes: Buffer) => {
+    count(inside, bytes);
+    toOutside(gate === undefined ? { pass: bytes } : gate.take(bytes));
+  });
+  give((bytes) => {
+    count(outside, bytes);
+    pass(outside, inside, bytes);
     if (gate?.waits() === true) toOutside(gate.answer(bytes));
   });
+  endTogether(inside, outside);
+  endTogether(outside, inside);
   if (gate?.waits() === true) hold(inside, 'gate');
   if (insideHolds.size === 0) inside.resume();
 

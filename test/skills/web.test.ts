@@ -143,6 +143,16 @@ describe('the web skill', () => {
       expect(page).toMatchObject({ kind: 'page', markdown: expect.stringMatching(/Home[^]*Imprint/) });
       here.pages.set('/short', { body: '<h1>Closed</h1><p>Today.</p>' });
       expect(await fetched('/short')).toMatchObject({ kind: 'page', markdown: '# Closed\n\nToday.' });
+      for (const start of [
+        '',
+        '<!doctype html><body>',
+        '<!doctype html>\n<html lang="en">',
+        '<head><meta charset="utf-8">',
+        '<html><head></head><meta name="a">',
+      ]) {
+        here.pages.set('/bare', { body: `${start}<title>No head</title><h1>Closed</h1>` });
+        expect(await fetched('/bare')).toMatchObject({ title: 'No head', markdown: '# Closed' });
+      }
       here.pages.set('/base', { body: '<base href="/deep/"><p><a href="x">x</a></p>' });
       expect((await fetched('/base')).markdown).toBe(`[x](${here.url('/deep/x')})`);
     });

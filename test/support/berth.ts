@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import { onSmallDisk } from './small-disk.ts';
+import { onSmallDisk, withHosts } from './small-disk.ts';
 
 const root = join(import.meta.dirname, '../..');
 const program = join(root, 'cli/berth.js');
@@ -84,16 +84,20 @@ export async function startBerth(
     args = ['up', '--json', '--hub-port', '0', '--registry-port', '0'],
     env = {},
     diskBytes,
+    hosts,
   }: {
     /** Its home is a file system of this size, which others see at `/proc/<pid>/root`. */
     diskBytes?: number;
+    /** A file that is its machine's `/etc/hosts`. */
+    hosts?: string;
     nodeArgs?: readonly string[];
     args?: readonly string[];
     env?: Record<string, string>;
   } = {},
 ): Promise<Berth> {
   const command = [process.execPath, ...lane, ...nodeArgs, program, ...args];
-  const [file = '', ...rest] = diskBytes === undefined ? command : onSmallDisk(command, home, diskBytes);
+  const resolving = hosts === undefined ? command : withHosts(command, hosts);
+  const [file = '', ...rest] = diskBytes === undefined ? resolving : onSmallDisk(resolving, home, diskBytes);
   const child = spawn(file, rest, {
     env: { PATH: process.env['PATH'], HOME: home, BERTH_HOME: home, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,10 +7,10 @@ import type { Outside } from '../../hub/remote/guarded-fetch.ts';
 import { tempFolder } from './temp-folder.ts';
 
 const run = promisify(execFile);
-const HOSTS = ['tools.example', 'id.example', 'other.example'];
+const HOSTS = ['tools.example', 'id.example', 'other.example', 'example.test', 'docs.example.test'];
 
 /**
- * An internet of its own on loopback: names under `.example` lead to this machine, and a fresh certificate that is
+ * An internet of its own on loopback: names under `.example` and `.test` lead to this machine, and a fresh certificate that is
  * trusted by nobody else makes them theirs. Its key lies in a folder of the test, or in the one that is given.
  */
 export async function privateInternet(given?: string) {

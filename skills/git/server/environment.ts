@@ -29,6 +29,8 @@ const SETTINGS: readonly (readonly [key: string, value: string])[] = [
   // A submodule is a repository of its own, with a configuration that none of this reaches.
   ['submodule.recurse', 'false'],
   ['diff.submodule', 'short'],
+  // Of no interest to GIT_OPTIONAL_LOCKS: what only looks changed is compared each time, and not noted.
+  ['diff.autoRefreshIndex', 'false'],
   ['diff.ignoreSubmodules', 'dirty'],
   ['status.submoduleSummary', 'false'],
   // Threads count as processes of the skill.

@@ -11,6 +11,33 @@ export interface GrantedHost {
 const MOST_CHARS = 2048;
 const TLS_PORT = '443';
 
+/** Answers with the address of a page that may be fetched, by its text and by what it is relative to. */
+export type Admit = (text: string, base?: URL) => Promise<URL>;
+
+/** The host of an address was not granted. */
+class NotGranted extends Refusal {
+  readonly host: string;
+  constructor(message: string, host: string) {
+    super(message);
+    this.host = host;
+  }
+}
+
+/**
+ * Refuses hosts that were not granted, once `ask` has asked where they are: the sandbox says no as well, and keeps on
+ * record that somebody wanted to go there.
+ */
+export function admission(granted: readonly GrantedHost[], ask: (host: string) => Promise<unknown>): Admit {
+  return async (text, base) => {
+    try {
+      return pageAddress(text, granted, base);
+    } catch (error) {
+      if (error instanceof NotGranted) await ask(error.host).catch(() => undefined);
+      throw error;
+    }
+  };
+}
+
 /** Hosts of a setting such as `example.org, *.example.net, example.com:8443`. */
 export function readHosts(setting: string): readonly GrantedHost[] {
   return setting
@@ -28,7 +55,7 @@ export function readHosts(setting: string): readonly GrantedHost[] {
  * @param base of a redirect: what its address is relative to.
  * @throws Refusal what is wrong with it, or that its host was not granted.
  */
-export function pageAddress(text: string, granted: readonly GrantedHost[], base?: URL): URL {
+function pageAddress(text: string, granted: readonly GrantedHost[], base?: URL): URL {
   if (text.length > MOST_CHARS) throw new Refusal(`The address is longer than ${MOST_CHARS} characters.`);
   if (!URL.canParse(text, base?.href))
     throw new Refusal('That is not an address. Give a whole one: https://example.org/page');
@@ -38,7 +65,8 @@ export function pageAddress(text: string, granted: readonly GrantedHost[], base?
   if (url.username !== '' || url.password !== '')
     throw new Refusal('An address with a user name or password in it is not fetched.');
   url.hash = '';
-  if (!granted.some((host) => covers(host, url))) throw new Refusal(notGranted(url, granted, base));
+  if (!granted.some((host) => covers(host, url)))
+    throw new NotGranted(notGranted(url, granted, base), url.hostname);
   return url;
 }
 

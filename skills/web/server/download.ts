@@ -1,4 +1,4 @@
-import { type GrantedHost, pageAddress } from './address.ts';
+import type { Admit } from './address.ts';
 import { Refusal } from './refusal.ts';
 
 /** By this name sites know who asks, and robots.txt may speak to it. */
@@ -19,7 +19,7 @@ export interface Download {
 }
 
 export interface DownloadTerms {
-  readonly granted: readonly GrantedHost[];
+  readonly admit: Admit;
   readonly accept: string;
   readonly mostBytes: number;
   /** Whether what is larger is cut there instead of refused. */
@@ -51,7 +51,7 @@ export async function download(start: URL, terms: DownloadTerms): Promise<Downlo
       return { url, status, statusText, contentType, bytes: await bodyOf(response, url, terms) };
     }
     await response.body?.cancel();
-    url = pageAddress(location, terms.granted, url);
+    url = await terms.admit(location, url);
   }
 }
 
@@ -63,7 +63,7 @@ async function ask(url: URL, { accept, signal }: DownloadTerms): Promise<Respons
       signal,
     });
   } catch (error) {
-    throw explained(error, url, signal);
+    throw explained(error, url, signal, BEFORE_AN_ANSWER);
   }
 }
 
@@ -95,14 +95,19 @@ async function bodyOf(
 }
 
 /** What went wrong on the way, in words: refused by the sandbox, unknown, badly certified, broken off. */
-function explained(error: unknown, url: URL, signal: AbortSignal): Refusal {
+function explained(
+  error: unknown,
+  url: URL,
+  signal: AbortSignal,
+  reasons: Readonly<Record<string, string>> = REASONS,
+): Refusal {
   if (signal.aborted) {
     const late = (signal.reason as Error).name === 'TimeoutError';
     return new Refusal(late ? `${url.host} did not answer in time.` : 'The request was cancelled.');
   }
   const { code = '', message } = ((error as Error).cause ?? error) as NodeJS.ErrnoException;
   const why =
-    REASONS[code] ??
+    reasons[code] ??
     (/CERT|TLS|SSL/.test(code) ? `its certificate does not hold (${code})` : code || message);
   return new Refusal(`${url.host} could not be read: ${why}.`);
 }
@@ -122,3 +127,8 @@ const REASONS: Readonly<Record<string, string>> = {
   Z_DATA_ERROR: 'it cannot be unpacked',
   Z_BUF_ERROR: 'it cannot be unpacked',
 };
+
+/** A sandbox that refuses where a name leads to breaks the connection off, and says why to nobody in it. */
+const BROKEN_OFF =
+  'the connection was broken off, by the site or by the sandbox, which lets this skill reach no private address; the audit log of the hub says which';
+const BEFORE_AN_ANSWER = { ...REASONS, ECONNRESET: BROKEN_OFF, UND_ERR_SOCKET: BROKEN_OFF };

@@ -4,15 +4,17 @@ import { cleanLine } from './clean.ts';
 import { markdownOf } from './markdown.ts';
 import { isModest, wordsOf } from './outline.ts';
 import type { Mode, Reading } from './requests.ts';
-import type { Tree, TreeElement } from './tree.ts';
+import { settleBody, type Tree, type TreeElement } from './tree.ts';
 
 /** An article shorter than this is more likely a page that is none. */
 const SHORTEST_ARTICLE = 200;
 /** Where a title is looked for without a tree. */
 const HEAD_CHARS = 20_000;
+/** Where a page leaves its head out, as it may, the tree has it elsewhere. */
+const LOOSE_TITLE = ':not(svg) > title';
 /** What shows nothing that could be read. */
 const UNREAD =
-  'script, style, template, noscript, iframe, object, embed, svg, canvas, video, audio, map, dialog, [hidden]';
+  'body title, script, style, template, noscript, iframe, object, embed, svg, canvas, video, audio, map, dialog, [hidden]';
 const HIDDEN_STYLE =
   /(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d]*[1-9]))/i;
 
@@ -35,11 +37,12 @@ export function readHtml(html: string, url: URL, mode: Mode): Reading {
 }
 
 function readTree(html: string, url: URL, mode: Mode): Reading {
-  const { document } = parseHTML(/<html[\s>]/i.test(html) ? html : `<html><body>${html}</body></html>`);
+  const { document } = parseHTML(/<html[\s>]/i.test(html) ? html : `<html>${html}</html>`);
   const tree = document as unknown as Tree;
+  settleBody(tree);
   const base = baseOf(tree, url);
   const about = {
-    title: cleanLine(tree.title),
+    title: cleanLine(tree.title) ?? cleanLine(tree.querySelector(LOOSE_TITLE)?.textContent),
     language: cleanLine(tree.documentElement.getAttribute('lang'), 35),
     published: publishedOf(tree),
   };

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { type GrantedHost, pageAddress } from './address.ts';
-import { AGENT, download, type DownloadTerms } from './download.ts';
+import type { Admit } from './address.ts';
+import { AGENT, download } from './download.ts';
 import { type Reader, readInTime } from './reader.ts';
 import { Refusal } from './refusal.ts';
 import type { Mode, Reading } from './requests.ts';
@@ -48,9 +48,9 @@ export type PageInput = z.output<typeof pageInput>;
 export type PageOutput = z.output<typeof pageOutput>;
 
 export interface PageParts {
-  readonly granted: readonly GrantedHost[];
+  readonly admit: Admit;
   readonly reader: Reader;
-  readonly mayAsk: (url: URL, granted: DownloadTerms['granted'], signal: AbortSignal) => Promise<void>;
+  readonly mayAsk: (url: URL, signal: AbortSignal) => Promise<void>;
   readonly now: () => number;
 }
 
@@ -62,16 +62,16 @@ interface Kept {
 }
 
 /** Fetches pages and answers parts of them. */
-export function pages({ granted, reader, mayAsk, now }: PageParts) {
+export function pages({ admit, reader, mayAsk, now }: PageParts) {
   const shelf = new Map<string, Kept>();
 
   async function fetched(url: URL, mode: Mode, cancelled: AbortSignal): Promise<Kept> {
     const signal = AbortSignal.any([cancelled, AbortSignal.timeout(TIMEOUT_MS)]);
     const answer = await download(url, {
-      granted,
+      admit,
       accept: ACCEPT,
       mostBytes: MOST_BYTES,
-      mayAsk: (address) => mayAsk(address, granted, signal),
+      mayAsk: (address) => mayAsk(address, signal),
       signal,
     });
     if (answer.status < 200 || answer.status >= 300)
@@ -95,7 +95,7 @@ export function pages({ granted, reader, mayAsk, now }: PageParts) {
   }
 
   return async function page(input: PageInput, signal: AbortSignal): Promise<PageOutput> {
-    const { url, reading } = await kept(pageAddress(input.url, granted), input, signal);
+    const { url, reading } = await kept(await admit(input.url), input, signal);
     const { markdown: whole, ...about } = reading;
     const end = endOf(whole, input.start, input.maxChars);
     return {

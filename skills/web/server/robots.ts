@@ -1,4 +1,5 @@
-import { type Download, download, type DownloadTerms } from './download.ts';
+import type { Admit } from './address.ts';
+import { type Download, download } from './download.ts';
 import { Refusal } from './refusal.ts';
 
 /** RFC 9309 §2.5 asks for at least 500 KiB; more is cut off there. */
@@ -14,6 +15,7 @@ const TIMEOUT_MS = 10_000;
 type Rules = { readonly text: string } | { readonly refusal: string };
 
 interface RobotsParts {
+  readonly admit: Admit;
   readonly now: () => number;
   /** Whether a robots.txt lets an address be fetched. */
   readonly judge: (text: string, url: string, signal: AbortSignal) => Promise<boolean>;
@@ -23,13 +25,13 @@ interface RobotsParts {
  * Asks each site once an hour what may be fetched of it, and follows that (RFC 9309).
  * @throws Refusal for an address that is not to be fetched.
  */
-export function robots({ now, judge }: RobotsParts) {
+export function robots({ admit, now, judge }: RobotsParts) {
   const known = new Map<string, { rules: Promise<Rules>; until: number }>();
 
-  function rulesOf(origin: string, granted: DownloadTerms['granted']): Promise<Rules> {
+  function rulesOf(origin: string): Promise<Rules> {
     const before = known.get(origin);
     if (before !== undefined && before.until > now()) return before.rules;
-    const entry = { rules: ask(origin, granted), until: now() + KEPT_MS };
+    const entry = { rules: ask(origin, admit), until: now() + KEPT_MS };
     known.delete(origin);
     known.set(origin, entry);
     const [oldest] = known.keys();
@@ -40,12 +42,8 @@ export function robots({ now, judge }: RobotsParts) {
     return entry.rules;
   }
 
-  return async function mayAsk(
-    url: URL,
-    granted: DownloadTerms['granted'],
-    signal: AbortSignal,
-  ): Promise<void> {
-    const rules = await unlessAborted(rulesOf(url.origin, granted), signal);
+  return async function mayAsk(url: URL, signal: AbortSignal): Promise<void> {
+    const rules = await unlessAborted(rulesOf(url.origin), signal);
     if ('refusal' in rules) throw new Refusal(rules.refusal);
     if (rules.text === '' || (await judge(rules.text, url.href, signal))) return;
     throw new Refusal(`The robots.txt of ${url.host} does not let programs fetch ${url.pathname}.`);
@@ -64,11 +62,11 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 }
 
 /** For everybody who asks meanwhile, so that none of them can break it off for the others. */
-async function ask(origin: string, granted: DownloadTerms['granted']): Promise<Rules> {
+async function ask(origin: string, admit: Admit): Promise<Rules> {
   const address = new URL('/robots.txt', origin);
   try {
     const answer = await download(address, {
-      granted,
+      admit,
       accept: 'text/plain, */*;q=0.1',
       mostBytes: MOST_ROBOTS_BYTES,
       cut: true,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { bucketOf } from '../../../hub/egress/bucket.ts';
 import { manualClock } from '../../support/manual-clock.ts';
@@ -27,6 +28,28 @@ describe('the bytes of a session', () => {
         await upstream.holds(held + 1);
       }
       expect(upstream.text() === sent).toBe(true);
+    },
+  );
+});
+
+describe('what a server says', () => {
+  it(
+    'comes as it was said, however slowly it is read, with its end behind it',
+    verifies('egress.bytes'),
+    async () => {
+      const { dial, upstream } = await carried({ lookup: () => ['127.0.0.1'] });
+      const socket = dial();
+      socket.write('?');
+      await upstream.holds(1);
+      const said = randomBytes(24 * 1024 * 1024);
+      upstream.sockets[0]?.end(said);
+      const heard: Buffer[] = [];
+      // Each part only when all else has had its turn, so that what is sent waits everywhere on the way.
+      for await (const part of socket) {
+        heard.push(part as Buffer);
+        await new Promise((resolve) => void setImmediate(resolve));
+      }
+      expect(Buffer.concat(heard).equals(said)).toBe(true);
     },
   );
 });
