@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import type { BwrapDriver } from '../../hub/sandbox/bwrap.ts';
+import type { NetworkingDriver } from '../../hub/sandbox/bwrap.ts';
 import type { Bars } from './bars.ts';
 import { median } from './load.ts';
 import { cpuOf } from './processes.ts';
@@ -58,7 +58,7 @@ async function travelDirectly(folder: string, port: number): Promise<Traveller> 
   return travellerAt(child.stdin, child.stdout, child.pid ?? 0, async () => child.kill());
 }
 
-async function travelOut(rig: SandboxRig, driver: BwrapDriver, port: number): Promise<Traveller> {
+async function travelOut(rig: SandboxRig, driver: NetworkingDriver, port: number): Promise<Traveller> {
   const child = await driver.start({
     ...networkedPlan(rig.plan, port),
     packageDir: rig.traveller,
@@ -149,7 +149,7 @@ interface Rate {
 }
 
 /** How long a connection lives on whose skill is taken its network. */
-async function benchCut(rig: SandboxRig, driver: BwrapDriver, bars: Bars): Promise<void> {
+async function benchCut(rig: SandboxRig, driver: NetworkingDriver, bars: Bars): Promise<void> {
   const server = createServer((socket) => socket.on('error', () => undefined).write('!'));
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;

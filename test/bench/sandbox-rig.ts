@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { packSkill } from '../../cli/pack.ts';
 import { systemClock } from '../../hub/clock.ts';
 import { createEgress } from '../../hub/egress/session.ts';
-import { type BwrapDriver, createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
+import { type NetworkingDriver, createBwrapDriver } from '../../hub/sandbox/bwrap.ts';
 import type { SandboxDriver, SandboxPlan } from '../../hub/sandbox/sandbox.ts';
 import { createLogger, type Logger } from '../../protocol/node/logger.ts';
 import { type EchoPackage, planOf, withArchive } from './echo-package.ts';
@@ -15,7 +15,7 @@ export interface SandboxRig {
   driver: SandboxDriver;
   echo: EchoPackage;
   /** A driver of its own that makes networks. */
-  networked(): BwrapDriver;
+  networked(): NetworkingDriver;
   /** Where the program lies, as a package, that goes out. */
   traveller: string;
   /** A start of the skill with nothing granted. */
