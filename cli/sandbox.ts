@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Egress } from '../hub/egress/egress.ts';
 import { createBwrapDriver } from '../hub/sandbox/bwrap.ts';
+import type { BwrapOptions } from '../hub/sandbox/machine.ts';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import type { Tracer } from '../hub/sandbox/tracer.ts';
 import { createLogger } from '../protocol/node/logger.ts';
@@ -13,9 +14,14 @@ import type { Context } from './command.ts';
 export function openSandbox(
   { home, settings }: Pick<Context, 'home' | 'settings'>,
   stateDir: string = join(home, 'pack', 'sandbox'),
-  { egress, tracer }: { egress?: Egress; tracer?: Tracer } = {},
+  {
+    egress,
+    tracer,
+    ...more
+  }: { egress?: Egress; tracer?: Tracer } & Pick<BwrapOptions, 'node' | 'python' | 'certificates'> = {},
 ): SandboxDriver {
   return createBwrapDriver({
+    ...more,
     ...(tracer === undefined ? {} : { tracer }),
     path: settings.environment['PATH'] ?? '',
     stateDir,

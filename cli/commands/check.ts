@@ -18,7 +18,7 @@ export const check = command({
     const { askingRemote } = await import('../ask-remote.ts');
     const { shellWord } = await import('../shell-word.ts');
     const checked = await checkSkill(
-      { driver: openSandbox(context), remote: askingRemote(context), learn: openLearnSandbox(context) },
+      { driver: openSandbox(context), remote: askingRemote(context), learn: await openLearnSandbox(context) },
       resolve(context.workingDirectory, dir),
     );
     refuseFailedTests(checked.tests);

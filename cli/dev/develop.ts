@@ -43,7 +43,7 @@ export async function develop(context: Context, given: DevOptions): Promise<Outc
   const project = await realpath(resolve(context.workingDirectory, given.dir)).catch(() =>
     resolve(context.workingDirectory, given.dir),
   );
-  const sandbox = openLearnSandbox(context);
+  const sandbox = await openLearnSandbox(context);
   const choices = await choicesOf(context, given, { sandbox, project });
   // Without a person there are JSON lines; but as a server on a pipe, standard output is the client's.
   const isForPrograms = (context.json || !context.terminal) && !given.stdio;
