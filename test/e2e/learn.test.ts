@@ -12,6 +12,7 @@ import type { DevEvent } from '../../cli/dev/session.ts';
 import { openLearnSandbox } from '../../cli/dev/sandbox.ts';
 import { run } from '../../cli/main.ts';
 import { openSandbox } from '../../cli/sandbox.ts';
+import { pythonSkill } from '../support/python-skill.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
 import { skillFolder, type TestTool } from '../support/skill-folder.ts';
 import { tempFolder } from '../support/temp-folder.ts';
@@ -498,6 +499,36 @@ describe('berth check', () => {
       ]);
     },
   );
+});
+
+describe('berth check of a Python skill', () => {
+  it('sees what its tests try to use, variables too', verifies('dev.unused'), async () => {
+    const permissions = { env: ['TZ', 'COLOUR'], network: [{ host: 'tested.example.test' }] };
+    const test = `import os, socket, unittest
+class Uses(unittest.TestCase):
+    def test(self):
+        self.assertIsNone(os.environ.get('TZ'))
+        with self.assertRaises(OSError): socket.getaddrinfo('tested.example.test', 443)
+`;
+    const project = await pythonSkill(
+      'TOOLS = {"go": lambda given: "done"}',
+      { 'test/test_uses.py': test },
+      { permissions },
+    );
+    const given = { home: join(await tempFolder(), 'home'), project };
+    expect((await dev(given, '--record', '--call', 'go')).code).toBe(0);
+    // What was recorded is what it needed; the author asks for more.
+    const path = join(project, 'skill.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8')) as object;
+    await writeFile(path, JSON.stringify({ ...manifest, permissions }));
+    const context = { home: given.home, settings: readSettings({ PATH: process.env['PATH'] }) };
+    const learn = await openLearnSandbox(context);
+    const { advice, tests } = await checkSkill({ driver: openSandbox(context), learn }, project);
+    expect(tests).toMatchObject([{ file: 'test/test_uses.py', passed: true }]);
+    expect(advice.filter((line) => line.startsWith('It asks to'))).toEqual([
+      expect.stringMatching(/COLOUR, which was never used/),
+    ]);
+  });
 });
 
 const PYTHON_SKILL = `
