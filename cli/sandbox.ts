@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Egress } from '../hub/egress/egress.ts';
 import { createSandboxDriver } from '../hub/sandbox/drivers.ts';
+import { readCertificates } from '../hub/sandbox/certificates.ts';
 import type { SandboxDriver } from '../hub/sandbox/sandbox.ts';
 import type { Tracer } from '../hub/sandbox/tracer.ts';
 import { createLogger } from '../protocol/node/logger.ts';
@@ -18,8 +19,10 @@ export async function openSandbox(
   { egress, tracer }: { egress?: Egress; tracer?: Tracer } = {},
 ): Promise<SandboxDriver> {
   const { loadHubConfig } = await import('./servers-here.ts');
-  const { sandbox, path, node, python, requires, container } = await loadHubConfig(context, {});
+  const config = await loadHubConfig(context, {});
+  const { sandbox, path, node, python, requires, container, sandboxCa } = config;
   return createSandboxDriver(sandbox, {
+    ...(sandboxCa === undefined ? {} : { certificates: await readCertificates(sandboxCa) }),
     ...(tracer === undefined ? {} : { tracer }),
     path,
     node,

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Acceptance } from '../../hub/admin-api.ts';
 import { refused } from './launches.ts';
+import { configKey, nodeSettings, pythonEntry } from './settings-code.ts';
 import type { NamedHost, Part, Values } from './values.ts';
 import type { Vendored } from './vendor.ts';
 
@@ -104,12 +105,14 @@ export function manifestOf(draft: Draft): Record<string, unknown> {
   };
 }
 
-/** Writes the manifest and, for Node, the entry that gives the program what it had before. */
+/** Writes the manifest and, for Node and Python, the entry that gives the program what it had before. */
 export async function writeDraft(draft: Draft, folder: string): Promise<void> {
   await writeFile(join(folder, 'skill.json'), `${JSON.stringify(manifestOf(draft), undefined, 2)}\n`);
   if (draft.vendored.kind === 'binary') return refuseForBinary(draft);
   await mkdir(join(folder, 'server'), { recursive: true });
-  await writeFile(join(folder, 'server', 'settings.js'), settingsModule(draft));
+  if (draft.vendored.kind === 'python')
+    return writeFile(join(folder, draft.vendored.program), pythonEntry(draft));
+  await writeFile(join(folder, 'server', 'settings.js'), nodeSettings(draft));
   // In this order: what the program reads at its start is set by then.
   await writeFile(join(folder, 'server', 'index.js'), `import './settings.js';\nimport './program.js';\n`);
 }
@@ -134,42 +137,6 @@ export function acceptanceOfDraft({ values, vendored }: Draft): Acceptance {
     ...(Object.keys(config).length === 0 ? {} : { config }),
     ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
   };
-}
-
-/** Sets `process.argv` and variables as the client did; secrets in arguments come from the environment here. */
-function settingsModule({ vendored, values, kept }: Draft): string {
-  const lines = [`argv[1] = ${JSON.stringify(vendored.self)};`];
-  for (const [name, parts] of Object.entries(values.env)) {
-    const own = parts.length === 1 && typeof parts[0] === 'object' && 'secret' in parts[0];
-    if (!own) lines.push(`env[${JSON.stringify(name)}] = ${expression(parts)};`);
-  }
-  for (const [name, path] of Object.entries(kept))
-    lines.push(`env[${JSON.stringify(name)}] = ${JSON.stringify(path)};`);
-  for (const [at, parts] of values.args.entries()) {
-    const secrets = parts.flatMap((part) =>
-      typeof part === 'object' && 'secret' in part ? [part.secret] : [],
-    );
-    if (secrets.length === 0) continue;
-    lines.push(`argv[${at + 2}] = ${expression(parts)};`);
-    for (const secret of secrets) lines.push(`delete env[${JSON.stringify(secret)}];`);
-  }
-  return `import { argv, env } from 'node:process';\n\n${lines.join('\n')}\n`;
-}
-
-function expression(parts: readonly Part[]): string {
-  return parts
-    .map((part) => {
-      if (typeof part === 'string') return JSON.stringify(part);
-      if ('secret' in part) return `(env[${JSON.stringify(part.secret)}] ?? '')`;
-      if ('config' in part) return variable(part.config);
-      return part.folder === '${workspace}' ? `'/workspace'` : variable(configKey(part.folder));
-    })
-    .join(' + ');
-}
-
-/** Config reaches a skill under this name (design: In the sandbox). */
-function variable(key: string): string {
-  return `env[${JSON.stringify(`BERTH_CONFIG_${key.toUpperCase()}`)}]`;
 }
 
 function inManifest(part: Part): string {
@@ -211,10 +178,6 @@ function variableOf(values: Values, key: string): string {
     parts.some((part) => typeof part === 'object' && 'config' in part && part.config === key),
   );
   return found?.[0] ?? key;
-}
-
-function configKey(root: string): string {
-  return root.replace(/^\$\{config\.(.*)\}$/, '$1');
 }
 
 function listed(name: string, entries: readonly unknown[]): Record<string, unknown> {

@@ -7,6 +7,8 @@ export type Launch =
   | { kind: 'npm'; spec: string; bin: string | undefined; args: readonly string[] }
   /** A script for Node; `dropped` are flags of Node's own that it runs without from now on. */
   | { kind: 'node'; script: string; args: readonly string[]; dropped: readonly string[] }
+  /** A script for Python; `dropped` are flags of Python's own that it runs without from now on. */
+  | { kind: 'python'; script: string; args: readonly string[]; dropped: readonly string[] }
   /** Whatever lies at a path or on the PATH under a name. */
   | { kind: 'program'; program: string; args: readonly string[] };
 
@@ -24,7 +26,10 @@ const QUIET_NPX = new Set([
 /** Flags of Node that change how it speaks or how much it takes, and that a sandbox decides itself. */
 const IDLE_NODE =
   /^--(?:no-warnings|no-deprecation|enable-source-maps|trace-warnings|max-old-space-size=\d+)$/;
-const PYTHON = /^(?:uvx?|pipx?|python[\d.]*|poetry|pdm|hatch|conda)$/;
+/** Flags of Python that change how it speaks or what it keeps, which a sandbox decides itself. */
+const IDLE_PYTHON = /^-[uBqOEsIP]+$/;
+const PYTHON = /^python[\d.]*$/;
+const PYTHON_RUNNERS = /^(?:uvx?|pipx?|poetry|pdm|hatch|conda)$/;
 const CONTAINERS = /^(?:docker|podman|nerdctl)$/;
 const SHELLS = /^(?:sh|bash|zsh|dash|fish|powershell|pwsh)$/;
 
@@ -42,12 +47,8 @@ export function launchOf(command: string, args: readonly string[]): Launch {
     return npmLaunch(`${program} dlx`, args.slice(1));
   if (program === 'bun' && first === 'x') return npmLaunch('bun x', args.slice(1));
   if (program === 'node' || program === 'nodejs') return nodeLaunch(args);
-  if (PYTHON.test(program)) {
-    throw refused(
-      `It is started by ${program}: Python code cannot be put into a package yet, its wheels would have to be vendored.`,
-      'Leave it to its client for now.',
-    );
-  }
+  if (PYTHON.test(program)) return pythonLaunch(program, args);
+  if (PYTHON_RUNNERS.test(program)) throw needsWheels(`It is started by ${program}`);
   if (CONTAINERS.test(program)) {
     throw refused(
       `It runs in a container of ${program}, of which Berth cannot make a package.`,
@@ -67,6 +68,29 @@ export function launchOf(command: string, args: readonly string[]): Launch {
     );
   }
   return { kind: 'program', program: command, args };
+}
+
+function pythonLaunch(program: string, args: readonly string[]): Launch {
+  const at = args.findIndex((word) => !IDLE_PYTHON.test(word));
+  const script = args[at];
+  if (at < 0 || script === undefined)
+    throw refused(`It names no Python script to ${program}.`, 'Name the script.');
+  if (script === '-m') throw needsWheels(`It gives ${program} the flag -m`);
+  if (script.startsWith('-')) {
+    throw refused(
+      `It gives ${program} the flag ${script}, with which other code runs than a Python script.`,
+      'Name the script alone.',
+    );
+  }
+  return { kind: 'python', script, args: args.slice(at + 1), dropped: args.slice(0, at) };
+}
+
+/** Python packages come from an index when they are started, or from an environment that nobody locked. */
+function needsWheels(how: string): AppError {
+  return refused(
+    `${how}: which Python packages that runs is not said with their digests, so no package can be made of it.`,
+    'Make a skill of it: berth init DIR --template python, its wheels in DIR/wheels with their digests in DIR/requirements.lock, then berth publish DIR.',
+  );
 }
 
 function npmLaunch(runner: string, args: readonly string[]): Launch {

@@ -1,82 +1,23 @@
-import { capturePlan } from '../../hub/sandbox/plan.ts';
-import { connect } from '../../hub/runner/connect.ts';
-import { DEFAULT_RUNNER_LIMITS } from '../../hub/runner/runner.ts';
 import type { SandboxDriver } from '../../hub/sandbox/sandbox.ts';
-import { systemClock } from '../../hub/clock.ts';
-import { AppError } from '../../protocol/errors.ts';
-import { createLogger } from '../../protocol/node/logger.ts';
-import { berthVersion } from '../version.ts';
-import type { Learn, LearnCall, Learned } from './learn.ts';
-import { sampleArguments } from './sample.ts';
-
-const MAX_CALLS = 64;
-const CALL_TIMEOUT_MS = 3_000;
-const AT_ONCE = 8;
-const MAX_TEXT_CHARS = 64 * 1024;
+import { callTools } from './call-tools.ts';
+import type { Learn, Learned } from './learn.ts';
 
 /**
- * Learns by trying: the skill runs with nothing granted (scratch folders, no network, made-up secrets), its tools are
- * called, and what they were refused is read from their answers. What a tool does to a scratch folder is gone with it.
+ * Learns by trying: the tools are called with nothing granted, and what they were refused is read from their answers.
  * @throws AppError when the skill does not start.
  */
 export function learnFromErrors({ driver }: { driver: SandboxDriver }): Learn {
-  return async ({ packageDir, manifest, surface, calls }) => {
-    const { runtime } = manifest;
-    if (runtime.kind === 'prompt-only' || runtime.kind === 'remote')
-      throw new Error(`${manifest.name} has nothing to run.`);
-    const plan = capturePlan({ label: manifest.name, packageDir, runtime, manifest });
-    const connection = await connect(
-      {
-        driver,
-        clock: systemClock,
-        limits: DEFAULT_RUNNER_LIMITS,
-        identity: { name: 'berth', version: berthVersion() },
-        log: createLogger({ level: 'silent', name: 'adopt' }),
-      },
-      { plan, protocol: runtime.protocol, offered: {} },
-    );
-    const wanted: readonly LearnCall[] =
-      calls.length > 0
-        ? calls
-        : surface.tools.map((tool) => ({ tool: tool.name, arguments: sampleArguments(tool.inputSchema) }));
-    const bounded = wanted.slice(0, MAX_CALLS);
-    const called: string[] = [];
-    const answered: string[] = [];
-    let said = '';
-    const attempt = async ({ tool, arguments: given }: LearnCall): Promise<void> => {
-      const params = { name: tool, arguments: given };
-      const answer = await connection.session
-        .request({ method: 'tools/call', params, timeoutMs: CALL_TIMEOUT_MS })
-        .catch((error: unknown) => ({ isError: true, error: textOfError(error) }));
-      called.push(tool);
-      if ('isError' in answer && answer['isError'] === true)
-        said += `${JSON.stringify(answer).slice(0, MAX_TEXT_CHARS)}\n`;
-      else answered.push(tool);
-    };
-    try {
-      // The user's own calls build on each other; made-up ones do not, and some of them only wait.
-      const width = calls.length > 0 ? 1 : AT_ONCE;
-      for (let at = 0; at < bounded.length; at += width)
-        await Promise.all(bounded.slice(at, at + width).map(attempt));
-    } finally {
-      await connection.end(
-        new AppError('unavailable', { detail: `${manifest.name} was started only to learn from.` }),
-      );
-    }
+  return async (order) => {
+    const { said, ...called } = await callTools(driver, order);
     return {
       how: 'from-errors',
-      called: called.toSorted(),
-      answered: answered.toSorted(),
+      ...called,
       ...refusalsIn(said),
       variables: [],
+      changed: undefined,
+      notes: [],
     };
   };
-}
-
-function textOfError(error: unknown): string {
-  return error instanceof AppError
-    ? `${error.message} ${JSON.stringify(error.data ?? {})}`
-    : (error as Error).message;
 }
 
 /** What Node, Python and the C library say when the kernel refuses something, in a text that may be JSON. */

@@ -27,12 +27,16 @@ export interface Learned {
   /** Tools that were called, and those of them that answered without an error. */
   called: readonly string[];
   answered: readonly string[];
-  /** Absolute paths inside the sandbox that it was refused. */
+  /** Absolute paths inside the sandbox, or folders of this machine, that it was refused. */
   paths: readonly { path: string; mode: 'r' | 'rw' }[];
   /** Without a port where only the name is known. */
   hosts: readonly { host: string; port?: number; protocol?: 'tls' | 'http' | 'tcp' }[];
   programs: readonly string[];
   variables: readonly string[];
+  /** Folders, in the words of its manifest, in which it changed something; undefined where that was not watched. */
+  changed: readonly string[] | undefined;
+  /** Worth knowing, in sentences. */
+  notes: readonly string[];
 }
 
 /**

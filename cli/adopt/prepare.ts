@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -15,7 +16,8 @@ import { surfaceOfPackage } from '../surface-of-package.ts';
 import type { LocalWay } from './configs.ts';
 import { type Asks, type Draft, manifestOf, writeDraft } from './draft.ts';
 import type { Learn, LearnCall, Learned } from './learn.ts';
-import { type Launch, launchOf } from './launches.ts';
+import { type Launch, launchOf, refused } from './launches.ts';
+import { isSecretName } from './secret-like.ts';
 import { valuesOf } from './values.ts';
 import { vendor } from './vendor.ts';
 
@@ -56,6 +58,7 @@ const NONE: Asks = { sampling: false, elicitation: false, roots: false };
 const PLACE_VARIABLE =
   /(?:^|_)(?:FILE|PATH|DIR|DIRECTORY|FOLDER|DB|DATABASE|STORE|STORAGE|HOME)(?:_PATH|_FILE|_DIR)?$/;
 const MAX_PLACES = 4;
+const MAX_LEARNED_NOTES = 8;
 
 /**
  * Makes a skill of a server: copies its code, turns what its settings say into bindings, packs it (which starts it once
@@ -84,10 +87,12 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
       programs: [],
       variables: [],
     };
-    const spoken = await packInItsEra(parts, first, folder);
+    const spoken = await packInItsEra(parts, first, folder).catch((error: unknown) => {
+      throw vendored.kind === 'python' ? asPythonRefusal(error) : error;
+    });
     const asks = await asksOf(parts, spoken.packed);
     const tried = await learnAndKeep(parts, server, { ...spoken, draft: { ...spoken.draft, asks } }, folder);
-    const draft = narrowed(tried.draft, tried.learned, tried.packed.manifest, tried.packed.surface);
+    const draft = narrowed(tried.draft, tried.learned, saysChanges(tried.packed));
     return {
       draft,
       packed: underManifest(tried.packed, draft),
@@ -98,6 +103,7 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
         ...leftFolder(way),
         ...vendored.notes,
         ...tried.notes,
+        ...notesOn(tried.draft, tried.learned, tried.packed),
       ],
     };
   } finally {
@@ -205,35 +211,82 @@ function keptName(path: string): string {
   return basename(path).replace(/(?:\.(?:[0-9a-f]{8,}|\d+|tmp|temp|part|partial|lock|bak))+$/i, '');
 }
 
-/** The least that what was learned leaves: a folder is only read where no tool says that it changes anything. */
-function narrowed(
-  draft: Draft,
-  learned: Learned,
-  manifest: PackedSkill['manifest'],
-  { tools }: Surface,
-): Draft {
-  const changes = tools.some((tool) => toolEffects(tool, manifest).some((effect) => effect !== 'read'));
-  const mode = changes ? 'rw' : 'r';
+/** The least that what was learned leaves. */
+function narrowed(draft: Draft, learned: Learned, mayChange: boolean): Draft {
   return {
     ...draft,
-    modes: Object.fromEntries(draft.values.folders.map(({ root }) => [root, mode])),
+    modes: Object.fromEntries(
+      draft.values.folders.map(({ root }) => [root, (changesIn(learned, root) ?? mayChange) ? 'rw' : 'r']),
+    ),
     hosts: learned.hosts
+      .filter(({ host }) => isIP(host) === 0)
       .filter(({ host }) => !draft.values.hosts.some((known) => known.host === host))
       // Made-up addresses of made-up arguments are not the server's wish.
       .filter(({ host }) => !/(?:^|\.)example\.(?:com|org|net)$/.test(host))
       .map(({ host, port = 443, protocol = 'tls' }) => ({ host, port, protocol })),
     programs: learned.programs,
-    variables: learned.variables.filter(
-      (name) =>
-        !isSteering(name) &&
-        ![draft.values.env, draft.values.secrets].some((known) => Object.hasOwn(known, name)),
-    ),
+    variables: learned.variables.filter((name) => isLacking(draft, name) && !isSecretName(name)),
   };
 }
 
+/** Whether any of its tools says, or leaves open, that it changes something. */
+function saysChanges({ manifest, surface }: PackedSkill): boolean {
+  return surface.tools.some((tool) => toolEffects(tool, manifest).some((effect) => effect !== 'read'));
+}
+
+/**
+ * Whether it changes what is in a folder, as far as that was seen; undefined where it was not watched. That it changed
+ * nothing while some tools failed says little of those: then it is what they say.
+ */
+function changesIn({ changed, called, answered }: Learned, root: string): boolean | undefined {
+  if (changed?.some((path) => path === root || path.startsWith(`${root}/`)) === true) return true;
+  return changed === undefined || answered.length < called.length ? undefined : false;
+}
+
+function isLacking({ values }: Draft, name: string): boolean {
+  return ![values.env, values.secrets].some((known) => Object.hasOwn(known, name)) && !isSteering(name);
+}
+
+/** What was seen and is not proposed, and what its own words do not fit. */
+function notesOn(draft: Draft, learned: Learned, packed: PackedSkill): string[] {
+  const secret = learned.variables.filter((name) => isLacking(draft, name) && isSecretName(name));
+  const places = learned.hosts.filter(({ host }) => isIP(host) !== 0);
+  const lying = saysChanges(packed)
+    ? []
+    : draft.values.folders.filter(({ root }) => changesIn(learned, root) === true);
+  return [
+    ...secret.map(
+      (name) =>
+        `It looks for ${name}, which is not passed on: name it in its settings, and it becomes a secret.`,
+    ),
+    ...places.map(
+      ({ host, port }) =>
+        `It connects to ${host}${port === undefined ? '' : ` at port ${port}`}, an address without a name, which is not granted.`,
+    ),
+    ...lying.map(
+      ({ path }) => `It changes files in ${path}, though each of its tools says that it only reads.`,
+    ),
+    ...learned.notes.slice(0, MAX_LEARNED_NOTES),
+  ];
+}
+
+/** What is most often missing is a package that the script finds where it was installed, and not here. */
+function asPythonRefusal(error: unknown): unknown {
+  if (!(error instanceof AppError) || !['pack-failed', 'skill-start-failed'].includes(error.code))
+    return error;
+  return refused(
+    `With the Python modules of its folder alone it does not run: ${error.message}`,
+    'Where it imports packages, put their wheels into wheels/ beside the script, with their digests in requirements.lock.',
+    error,
+  );
+}
+
 function droppedFlags(launch: Launch): string[] {
-  if (launch.kind !== 'node' || launch.dropped.length === 0) return [];
-  return [`Node runs it without ${launch.dropped.join(' ')}: the sandbox has limits and a log of its own.`];
+  if ((launch.kind !== 'node' && launch.kind !== 'python') || launch.dropped.length === 0) return [];
+  const runtime = launch.kind === 'node' ? 'Node' : 'Python';
+  return [
+    `${runtime} runs it without ${launch.dropped.join(' ')}: the sandbox has limits and a log of its own.`,
+  ];
 }
 
 function leftFolder({ cwd }: LocalWay): string[] {

@@ -85,7 +85,7 @@ function usedOf({ draft: { values, hosts, programs }, learned }: Prepared): stri
   const known = [...values.hosts, ...hosts].map(({ host, port }) => `${host}:${port}`);
   return [
     how === 'observed'
-      ? `It was watched while ${counted(called.length, 'tool')} ran.`
+      ? `It was watched while ${counted(called.length, 'tool')} ran, with nothing granted; ${answered.length} of them answered.`
       : `With nothing granted, ${answered.length} of ${counted(called.length, 'tool')} answered; what the others lacked is read from their errors, not watched.`,
     values.folders.length === 0
       ? 'Its settings name no folder.'

@@ -51,10 +51,10 @@ export async function sourceOf(
 /** A server that only a command line names: it is called like its package or program. */
 function serverOfCommand(command: string, args: readonly string[]): ServerEntry {
   const words = [command, ...args].filter((word) => !word.startsWith('-'));
-  const main = ['npx', 'bunx', 'node'].includes(basename(command)) ? (words[1] ?? command) : command;
+  const main = /^(?:npx|bunx|node|python[\d.]*)$/.test(basename(command)) ? (words[1] ?? command) : command;
   const name = basename(main)
     .replace(/(?<=.)@.*$/, '')
-    .replace(/\.[cm]?[jt]s$/, '')
+    .replace(/\.(?:[cm]?[jt]s|py)$/, '')
     .replace(/^(?:mcp-)?server-|-mcp(?:-server)?$|-server$/g, '');
   return {
     name: name || basename(main),

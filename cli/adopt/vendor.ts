@@ -6,10 +6,11 @@ import { versionSchema } from '../../protocol/version.ts';
 import { type Launch, refused } from './launches.ts';
 import { type Installed, npmInstall } from './npm.ts';
 import { bundledProgram, copyAssets } from './program.ts';
+import { vendorPython } from './python.ts';
 
 /** A server's code in a folder of its own, ready to be packed. */
 export interface Vendored {
-  kind: 'node' | 'binary';
+  kind: 'node' | 'python' | 'binary';
   /** Beside the manifest: the program, for Node as one module. */
   program: string;
   /** What it believes to be: the path of its script in the sandbox. */
@@ -59,6 +60,8 @@ export async function vendor(parts: VendorParts, launch: Launch, folder: string)
       return vendorNpm(parts, launch, folder);
     case 'node':
       return vendorScript(await scriptAt(parts, launch.script), folder);
+    case 'python':
+      return vendorPython(await scriptAt(parts, launch.script), folder);
     case 'program':
       return vendorProgram(await programAt(parts, launch.program), folder);
   }

@@ -88,13 +88,13 @@ export const adopt = command({
     );
     const answers = await before.answersTo(context, wanted, inputs, said.secrets ?? {}, yes || dryRun);
     const { openSandbox } = await import('../sandbox.ts');
-    const { learnFromErrors } = await import('../adopt/learn-from-errors.ts');
+    const { learnHere } = await import('../adopt/learn-here.ts');
     const driver = await openSandbox(context);
     const { environment } = context.settings;
     const candidates = await lookAtServers(
       {
         driver,
-        learn: learnFromErrors({ driver }),
+        learn: await learnHere(context, driver),
         environment,
         userHome,
         signal: context.signal,

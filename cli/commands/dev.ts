@@ -26,7 +26,7 @@ export const dev = command({
     },
     allowHost: {
       type: 'list',
-      value: 'NAME[:PORT][/PROTOCOL]',
+      value: 'NAME[:PORT][/PROTOCOL][=ADDRESS]',
       about: 'with --record: open this host (repeatable)',
     },
     allowProgram: { type: 'list', value: 'NAME', about: 'with --record: open this program (repeatable)' },

@@ -1,7 +1,8 @@
 import type { SandboxPlan, SandboxRuntime } from '../../hub/sandbox/sandbox.ts';
 import { withUnpacked } from '../pack.ts';
 import { liesIn, VARIABLE_MARK } from './ground.ts';
-import type { LearnSandbox } from './sandbox.ts';
+import { LOCAL_USER } from '../../hub/clients.ts';
+import { type LearnSandbox, seenHosts } from './sandbox.ts';
 import { variableWatch } from './variables.ts';
 
 /** Programs that ask for nothing of their own: start, resolve a name, start a program, know the time and the user. */
@@ -78,6 +79,7 @@ export async function baselineOf(
     if (seen.kind === 'path') paths.add(seen.path);
   });
   const watch = variableWatch(kind);
+  const hasBorder = (await driver.report()).enforces.includes('hostFilter');
   await withUnpacked(
     [{ path: entry, mode: 0o644, bytes: Buffer.from(PROGRAMS[kind]) }],
     async (packageDir) => {
@@ -90,7 +92,9 @@ export async function baselineOf(
         files: watch?.files ?? {},
         env: watch?.env ?? {},
         programs: [],
-        network: [],
+        // A name that is answered leads a resolver to more places than one that is not.
+        network: hasBorder ? seenHosts([]) : [],
+        holder: { skill: 'baseline', user: LOCAL_USER, background: false },
         limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 4 },
       };
       const process = await driver.start(plan);

@@ -4,9 +4,13 @@ import { AppError } from '../../protocol/errors.ts';
 import type { Manifest } from '../../protocol/manifest.ts';
 import {
   type Bindings,
+  fillHosts,
+  hostCovers,
   insideValues,
+  type NetworkPermission,
   normalise,
   type Permissions,
+  readAllowedHost as readHostAndAddress,
   union,
 } from '../../protocol/permissions.ts';
 import type { Ground } from './ground.ts';
@@ -31,22 +35,26 @@ export interface Choices {
 
 const PROTOCOLS = ['tls', 'http', 'tcp'] as const;
 
-/** Reads `name[:port][/protocol]`; an IPv6 address stands in brackets. @throws AppError `usage-invalid`. */
+/**
+ * Reads `name[:port][/protocol][=address]`: the address is where the host is in this session, and is no matter of the
+ * manifest. @throws AppError `usage-invalid`.
+ */
 export function readAllowedHost(text: string): Permissions['network'][number] {
-  const [, host = '', port = '443', said] =
-    /^(\[[^\]]+\]|[^:/]+)(?::(\d{1,5}))?(?:\/([a-z]+))?$/.exec(text) ?? [];
-  const protocol = said === undefined ? usualProtocol(Number(port)) : PROTOCOLS.find((one) => one === said);
-  if (host !== '' && protocol !== undefined) {
+  const [, place = '', said, where = ''] = /^([^=/]+)(?:\/([a-z]+))?(=.*)?$/.exec(text) ?? [];
+  const reading = readHostAndAddress(`${place}${where}`);
+  const { host, port = 443, address } = reading.ok ? reading.value : { host: '' };
+  const protocol = said === undefined ? usualProtocol(port) : PROTOCOLS.find((one) => one === said);
+  if (reading.ok && protocol !== undefined) {
     try {
-      const [read] = normalise({ network: [{ host, ports: [Number(port)], protocol }] }).network;
-      if (read !== undefined) return read;
+      const [read] = normalise({ network: [{ host, ports: [port], protocol }] }).network;
+      if (read !== undefined) return { ...read, ...(address === undefined ? {} : { address }) };
     } catch {
       // It is answered below, in the words of the command line.
     }
   }
   throw new AppError('usage-invalid', {
     detail: `${text} is not a host that a manifest could name.`,
-    hint: 'Give --allow-host NAME, NAME:PORT or NAME:PORT/tls, such as api.example.com:443/tls.',
+    hint: 'Give --allow-host NAME, NAME:PORT or NAME:PORT/tls, such as api.example.com:443/tls; =ADDRESS after that says where it is.',
   });
 }
 
@@ -99,19 +107,41 @@ export function grantedIn(manifest: Manifest, choices: Choices): Permissions {
     subprocess: choices.programs.map((exec) => ({ exec })),
     env: [...choices.variables],
   });
-  return union(normalise(manifest.permissions), { ...chosen, network: choices.network });
+  const asked = fillHosts(normalise(manifest.permissions), configOf(manifest, choices));
+  // The author's address for a host is the one that counts.
+  const network = asked.network.filter(
+    ({ host, port }) =>
+      !choices.network.some((one) => one.address !== undefined && one.host === host && one.port === port),
+  );
+  return union({ ...asked, network }, { ...chosen, network: choices.network });
+}
+
+/** A host that is granted as the manifest asks for it, where that is by a config value. */
+export function hostAsAsked(
+  manifest: Manifest,
+  choices: Choices,
+  held: NetworkPermission,
+): NetworkPermission {
+  const asked = normalise(manifest.permissions);
+  const config = configOf(manifest, choices);
+  const entry = asked.network.find(({ host, ...rest }) =>
+    fillHosts({ ...asked, network: [{ host, ...rest }] }, config).network.some(
+      (one) => one.host !== host && one.port === held.port && hostCovers(one.host, held.host),
+    ),
+  );
+  return entry ?? held;
+}
+
+function configOf(manifest: Manifest, choices: Choices): Record<string, string | number | boolean> {
+  const defaults = Object.entries(manifest.config).flatMap(([key, { default: value }]) =>
+    value === undefined ? [] : [[key, value] as const],
+  );
+  return { ...Object.fromEntries(defaults), ...choices.config };
 }
 
 /** The folders and values that stand behind the manifest's words. */
 export function bindingsOf(manifest: Manifest, choices: Choices, data: string): Bindings {
-  const defaults = Object.entries(manifest.config).flatMap(([key, { default: value }]) =>
-    value === undefined ? [] : [[key, value] as const],
-  );
-  return {
-    workspace: choices.workspace,
-    data,
-    config: { ...Object.fromEntries(defaults), ...choices.config },
-  };
+  return { workspace: choices.workspace, data, config: configOf(manifest, choices) };
 }
 
 /** Each root with its place inside and its place on the host. */

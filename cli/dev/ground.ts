@@ -1,4 +1,4 @@
-import type { Permissions } from '../../protocol/permissions.ts';
+import type { NetworkPermission, Permissions } from '../../protocol/permissions.ts';
 
 /** What a run has to be known of to understand what is seen in it. Asks the host only through its functions. */
 export interface Ground {
@@ -8,6 +8,10 @@ export interface Ground {
   roots: readonly { reference: string; inside: string; folder?: string | undefined }[];
   /** Addresses that stand for names inside. */
   hosts: ReadonlyMap<string, string>;
+  /** Whether granted hosts are reached: then it is the border that says which were, and here is only seen what is wanted. */
+  hasBorder: boolean;
+  /** A granted host as the manifest names it, which may be by a config value. */
+  named(entry: NetworkPermission): NetworkPermission;
   /** Folders that can never be granted: real paths. */
   forbidden: readonly string[];
   /** Whether a bare program of this runtime does the same. */

@@ -1,4 +1,3 @@
-import type { EgressEvent } from '../../hub/egress/egress.ts';
 import type { NetworkPermission } from '../../protocol/permissions.ts';
 
 /** Something outside of the sandbox that a skill wanted, in the words of a manifest, and whether it got it. */
@@ -32,7 +31,7 @@ export function wishInWords(wish: Wish): string {
       return `${wish.mode === 'rw' ? 'read and write' : 'read'} ${wish.path}${wish.folder === undefined ? '' : ` (${wish.folder})`}`;
     case 'host':
       return wish.port === undefined
-        ? `reach ${wish.host} (the port shows at the next call)`
+        ? `reach ${wish.host} (at no port yet)`
         : `reach ${wish.host} at port ${wish.port} (${wish.protocol})`;
     case 'program':
       return `run ${wish.name}`;
@@ -45,14 +44,4 @@ export function wishInWords(wish: Wish): string {
 export function usualProtocol(port: number): NetworkPermission['protocol'] {
   if (port === 443 || port === 8443) return 'tls';
   return port === 80 || port === 8080 ? 'http' : 'tcp';
-}
-
-/** What happened at a sandbox's border, as a session that learns takes it. */
-export function eventOfEgress({ kind, host, port }: EgressEvent): LearnEvent {
-  return {
-    kind: 'host',
-    host,
-    ...(port === undefined ? {} : { port, protocol: usualProtocol(port) }),
-    outcome: kind === 'reached' ? 'used' : 'refused',
-  };
 }

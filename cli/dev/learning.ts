@@ -1,10 +1,11 @@
+import type { EgressEvent } from '../../hub/egress/egress.ts';
 import type { TraceListener } from '../../hub/sandbox/tracer.ts';
-import { normalise, type Permissions } from '../../protocol/permissions.ts';
+import { hostCovers, normalise, type Permissions } from '../../protocol/permissions.ts';
 import { readGrantPath } from '../../protocol/permissions/paths.ts';
 import { MAX_ENTRIES } from '../../protocol/permissions/shape.ts';
 import { type Ground, inManifestWords, liesIn } from './ground.ts';
 import { type LearnEvent, type Wish, wishId } from './learn-event.ts';
-import { changes, folderOf, understand } from './understand.ts';
+import { changes, folderOf, type Meaning, understand, understandBorder } from './understand.ts';
 
 /** What a manifest can say of a session that was watched. */
 export type Used = Pick<Permissions, 'network' | 'filesystem' | 'subprocess' | 'env'>;
@@ -13,8 +14,10 @@ export type Used = Pick<Permissions, 'network' | 'filesystem' | 'subprocess' | '
 export interface Learning {
   /** Takes what a tracer sees. */
   take: TraceListener;
-  /** Takes what happened elsewhere, such as at the border. */
-  tell(event: LearnEvent): void;
+  /** Takes what happened at the sandbox's border. */
+  atBorder(event: EgressEvent): void;
+  /** Takes names whose addresses the border was asked for: of some of them a skill wants no more than that. */
+  atNames(names: Iterable<string>): void;
   /** What was refused and is not granted by now, in the order in which it was met. */
   wishes(): readonly Wish[];
   /** From now on it is judged by other grants; wishes that they grant are none any more. */
@@ -89,18 +92,26 @@ export function learning(
     else wish(event);
   }
 
+  function meant(meaning: Meaning | undefined): void {
+    if (meaning === undefined) return;
+    if (meaning.is === 'note') return note(meaning.text);
+    if (meaning.is === 'event') return happened(meaning.event);
+    const { path, act } = meaning;
+    if (act !== 'look') return need(folderOf(ground, path, act), changes(act) ? 'rw' : 'r');
+    if (looked.size >= MAX_FOLDERS) full = true;
+    else looked.add(path);
+  }
+
   return {
-    take(seen, { byOther }) {
-      const meaning = understand(ground, seen, byOther);
-      if (meaning === undefined) return;
-      if (meaning.is === 'note') return note(meaning.text);
-      if (meaning.is === 'event') return happened(meaning.event);
-      const { path, act } = meaning;
-      if (act !== 'look') return need(folderOf(ground, path, act), changes(act) ? 'rw' : 'r');
-      if (looked.size >= MAX_FOLDERS) full = true;
-      else looked.add(path);
+    take: (seen, { byOther }) => meant(understand(ground, seen, byOther)),
+    atBorder: (event) => meant(understandBorder(ground, event)),
+    atNames(names) {
+      for (const host of names) {
+        const isHost = /^[a-z0-9]/.test(host) && !/\.(?:arpa|invalid)$/.test(host);
+        const isHeld = ground.granted.network.some((grant) => hostCovers(grant.host, host));
+        if (isHost && !isHeld) wish({ kind: 'host', host });
+      }
     },
-    tell: happened,
     wishes: () => [...wishes.values()],
     standOn(now) {
       ground = now;

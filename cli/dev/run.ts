@@ -17,7 +17,7 @@ import { createLogger } from '../../protocol/node/logger.ts';
 import { bindPaths, type Bindings, type Permissions } from '../../protocol/permissions.ts';
 import type { Surface } from '../../protocol/surface.ts';
 import { berthVersion } from '../version.ts';
-import type { LearnSandbox } from './sandbox.ts';
+import { type LearnSandbox, seenHosts } from './sandbox.ts';
 import { variableWatch } from './variables.ts';
 
 /** A skill that runs now. */
@@ -36,8 +36,8 @@ export interface RunOrder {
   files: ReadonlyMap<string, ArchiveFile>;
   granted: Permissions;
   bindings: Bindings;
-  /** Names by the addresses that stand for them; empty where the border answers for names. */
-  hosts: ReadonlyMap<string, string>;
+  /** Names by the addresses of nobody that stand for them; undefined where the border answers for names. */
+  hosts: ReadonlyMap<string, string> | undefined;
   environment: Readonly<Record<string, string | undefined>>;
   /** What the skill says on standard error, a line at a time. */
   said: (text: string) => void;
@@ -139,8 +139,7 @@ function planOf(
     packageDir,
     holder: { skill: manifest.name, user: LOCAL_USER },
     runtime,
-    // Names that stand for an address of nobody are no network: there the sandbox has none.
-    permissions: hosts.size === 0 ? granted : { ...granted, network: [] },
+    permissions: granted,
     bindings,
     folders,
     secrets: Object.fromEntries(secrets),
@@ -149,13 +148,15 @@ function planOf(
     ),
   });
   const watch = variableWatch(runtime.kind);
-  const lines = [...hosts].map(([address, name]) => `${address} ${name}\n`).join('');
+  const lines = [...(hosts ?? [])].map(([address, name]) => `${address} ${name}\n`).join('');
   return {
     ...plan,
+    // Names that stand for an address of nobody are no network: there the sandbox has none.
+    network: hosts === undefined ? seenHosts(plan.network) : [],
     files: {
       ...plan.files,
       ...watch?.files,
-      ...(hosts.size === 0 ? {} : { '/etc/hosts': LOOPBACK + lines }),
+      ...(lines === '' ? {} : { '/etc/hosts': LOOPBACK + lines }),
     },
     env: { ...plan.env, ...watch?.env },
   };

@@ -9,6 +9,7 @@ import {
   bindingsOf,
   type Choices,
   grantedIn,
+  hostAsAsked,
   refuseMissingFolders,
   rootsOf,
   withChoice,
@@ -150,7 +151,9 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
     const ground: Ground = {
       granted,
       roots: rootsOf(granted, bindings, choices.folders),
-      hosts: new Map([...hosts].map(([name, address]) => [address, name])),
+      hosts: filtersHosts ? sandbox.names : new Map([...hosts].map(([name, address]) => [address, name])),
+      hasBorder: filtersHosts,
+      named: (held) => hostAsAsked(manifest, choices, held),
       forbidden: parts.forbidden,
       ...questions,
       isUsual: usual.isUsualPath,
@@ -164,13 +167,13 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
       note: (text) => tell({ event: 'note', text }),
     });
     learned.standOn(ground);
-    sandbox.listen(learned.take);
+    sandbox.listen(learned.take, learned.atBorder);
     const run = await startRun(sandbox, {
       manifest,
       files: built,
       granted,
       bindings,
-      hosts: filtersHosts ? new Map() : ground.hosts,
+      hosts: filtersHosts ? undefined : ground.hosts,
       environment,
       said: (text) => tell({ event: 'stderr', text }),
     });
@@ -215,13 +218,16 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
         });
       }
       const { timeoutMs } = skill.manifest.permissions.resources;
+      const leave = run.connection.enter();
       const outcome = await run.connection.session
         .request({ method, params, timeoutMs, ...(signal === undefined ? {} : { signal }) })
         .then(
           (result) => ({ result }),
           (error: unknown) => ({ error }),
-        );
+        )
+        .finally(leave);
       sandbox.drain();
+      if (filtersHosts) learned?.atNames(sandbox.names.values());
       const opens = choices.record && round < MAX_ROUNDS && signal?.aborted !== true && openForNext();
       if (opens) {
         await load();

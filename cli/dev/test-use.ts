@@ -30,16 +30,17 @@ export async function watchTests(
     const use = useIn(asked, seen);
     if (use !== undefined && uses.length < MAX_USES) uses.push({ ...NOTHING, ...use });
   });
-  const watch = variableWatch('node');
   return {
     driver: {
       ...learn.driver,
-      start: (plan) =>
-        learn.driver.start({
+      start(plan) {
+        const watch = variableWatch(plan.runtime.kind);
+        return learn.driver.start({
           ...plan,
           files: { ...plan.files, ...watch?.files },
           env: { ...plan.env, ...watch?.env },
-        }),
+        });
+      },
     },
     used: () => uses,
   };

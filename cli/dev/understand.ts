@@ -1,6 +1,10 @@
 import { posix } from 'node:path';
 import type { PathAct, Seen } from '../../hub/sandbox/trace-call.ts';
-import { hostCovers } from '../../protocol/permissions.ts';
+import { plainAddress } from '../../hub/egress/addresses.ts';
+import { auditEventOf } from '../../hub/egress/audit.ts';
+import type { EgressEvent } from '../../hub/egress/egress.ts';
+import { describeRecord } from '../../protocol/audit.ts';
+import { hostCovers, type NetworkPermission } from '../../protocol/permissions.ts';
 import { type Ground, inManifestWords, liesIn, onHost, VARIABLE_MARK } from './ground.ts';
 import { type LearnEvent, usualProtocol } from './learn-event.ts';
 
@@ -65,20 +69,43 @@ function program(ground: Ground, file: string, errno: string | undefined): Meani
 }
 
 function connection(ground: Ground, address: string, port: number): Meaning | undefined {
-  if (port === DNS_PORT) return undefined;
-  const host = ground.hosts.get(address) ?? address;
-  const held = ground.granted.network.find((grant) => grant.port === port && hostCovers(grant.host, host));
-  return event({
-    kind: 'host',
-    host: held?.host ?? host,
-    port,
-    protocol: held?.protocol ?? usualProtocol(port),
-    outcome: held === undefined ? 'refused' : 'used',
-  });
+  // A resolver that sorts addresses tries each of them, at no port.
+  if (port === DNS_PORT || port === 0) return undefined;
+  const plain = plainAddress(address) ?? address;
+  const host = ground.hosts.get(plain) ?? plain;
+  const held = heldFor(ground, host, port);
+  if (held === undefined)
+    return event({ kind: 'host', host, port, protocol: usualProtocol(port), outcome: 'refused' });
+  return ground.hasBorder ? undefined : usedHost(ground, held);
+}
+
+function heldFor({ granted }: Ground, host: string, port: number): NetworkPermission | undefined {
+  return granted.network.find((grant) => grant.port === port && hostCovers(grant.host, host));
+}
+
+function usedHost(ground: Ground, held: NetworkPermission): Meaning {
+  const { host, port, protocol } = ground.named(held);
+  return event({ kind: 'host', host, port, protocol, outcome: 'used' });
+}
+
+/**
+ * What happened at the border, in a manifest's terms: what was reached, and why a granted host was not. What is not granted
+ * is seen by the tracer, at whatever port.
+ */
+export function understandBorder(ground: Ground, happened: EgressEvent): Meaning | undefined {
+  if (happened.count !== undefined) return undefined;
+  const { host, port } = happened;
+  const held = port === undefined ? undefined : heldFor(ground, host, port);
+  if (happened.kind === 'reached') return held === undefined ? undefined : usedHost(ground, held);
+  const isWish = happened.reason === 'host-not-granted' || happened.reason === 'port-not-granted';
+  if (isWish || (port !== undefined && held === undefined)) return undefined;
+  return { is: 'note', text: `${describeRecord(auditEventOf(happened))}.` };
 }
 
 /** Who asks for the address of a name that no grant has; what it wants there, a connection will say. */
-function nameAsked({ hosts, granted }: Ground, host: string): Meaning | undefined {
+function nameAsked({ hosts, granted, hasBorder }: Ground, host: string): Meaning | undefined {
+  // It gets an address, and shows at once what it wants there.
+  if (hasBorder) return undefined;
   const known =
     [...hosts.values()].includes(host) || granted.network.some((grant) => hostCovers(grant.host, host));
   return known ? undefined : event({ kind: 'host', host, outcome: 'refused' });

@@ -22,6 +22,11 @@ export interface EgressParts {
   /** Where the hub and its registry answer, as of now: as names or addresses. */
   doors: OwnPlaces['doors'];
   events: (event: EgressEvent) => void;
+  /**
+   * For learn runs alone, never for a hub: every name has an address, and this hears which. So it shows at which port a host
+   * is wanted that nobody granted; reached is none of those.
+   */
+  answered?: (name: string, address: string) => void;
 }
 
 /** DNS is served there; nothing else can be. */
@@ -31,7 +36,7 @@ const DNS_PORT = 53;
  * The way out of all sandboxes of a hub.
  * @throws AppError `sandbox-cannot-enforce` from `open` for a rule with port 53.
  */
-export function createEgress({ clock, resolve, doors, events }: EgressParts): Egress {
+export function createEgress({ clock, resolve, doors, events, answered }: EgressParts): Egress {
   const newLookup = lookups({ resolve, clock });
   const own: OwnPlaces = { addresses: machineAddresses, doors };
   return {
@@ -42,7 +47,7 @@ export function createEgress({ clock, resolve, doors, events }: EgressParts): Eg
           detail: `${order.skill} wants port 53 of ${reserved.host}, where a sandbox finds the names of its own hosts.`,
           hint: 'Look names up as every program does, without a server of your own.',
         });
-      return openSession(order, { clock, own, lookup: newLookup(), events });
+      return openSession(order, { clock, own, lookup: newLookup(), events, answered });
     },
   };
 }
@@ -52,9 +57,13 @@ interface SessionParts {
   own: OwnPlaces;
   lookup: Lookup;
   events: EgressParts['events'];
+  answered: EgressParts['answered'];
 }
 
-function openSession(order: EgressOrder, { clock, own, lookup, events }: SessionParts): EgressSession {
+function openSession(
+  order: EgressOrder,
+  { clock, own, lookup, events, answered }: SessionParts,
+): EgressSession {
   const { rules } = order;
   const addresses = fakeAddresses();
   const told = telling(order, { clock, events });
@@ -71,12 +80,14 @@ function openSession(order: EgressOrder, { clock, own, lookup, events }: Session
 
   function answer(asked: string): Answer {
     const name = readName(asked);
-    if (name === undefined || !isNamed(rules, name)) {
-      told.tell({ kind: 'refused', host: asked, reason: 'host-not-granted' });
-      return { rcode: RCODE.unknown };
-    }
+    const isGranted = name !== undefined && isNamed(rules, name);
+    if (!isGranted) told.tell({ kind: 'refused', host: asked, reason: 'host-not-granted' });
+    if (name === undefined || !(isGranted || answered !== undefined)) return { rcode: RCODE.unknown };
     const address = addresses.of(name, wildcardOf(rules, name));
-    if (address !== undefined) return { rcode: RCODE.ok, address };
+    if (address !== undefined) {
+      answered?.(name, address);
+      return { rcode: RCODE.ok, address };
+    }
     told.tell({ kind: 'refused', host: name, reason: 'too-many-names' });
     return { rcode: RCODE.failed };
   }

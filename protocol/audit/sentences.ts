@@ -1,13 +1,13 @@
-import type { AuditEvent, AuditRecord } from './events.ts';
+import type { AuditEvent } from './events.ts';
 
 /** A record as one sentence for a person: one line, without control characters, whoever wrote the parts. */
-export function describeRecord(record: AuditRecord): string {
+export function describeRecord(record: AuditEvent): string {
   return sentenceOf(record)
     .replaceAll(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
     .trim();
 }
 
-function sentenceOf(record: AuditRecord): string {
+function sentenceOf(record: AuditEvent): string {
   switch (record.event) {
     case 'call.decided':
       return sentenceOfDecision(record);

@@ -101,6 +101,50 @@ describe('secrets of the settings', () => {
   );
 });
 
+describe('a script for Python', () => {
+  it('is started by the hub as its client started it', verifies('adopt.secrets'), async () => {
+    const script = join(work, 'snake.py');
+    await writeFile(script, PYTHON_SERVER);
+    await mkdir(join(work, 'snake-notes'));
+    await writeFile(join(work, 'snake-notes', 'a.txt'), '');
+    const settings = await settingsOf('snake-settings', {
+      snake: {
+        command: 'python3',
+        args: [script, join(work, 'snake-notes'), '--token=canary-argument-hunter2'],
+        env: { API_KEY: 'canary-variable-hunter2', NOTES: join(work, 'snake-notes', 'a.txt') },
+      },
+    });
+    const told = await adopt([settings, '--yes', '--json']);
+    expect(told.code, told.stderr).toBe(0);
+    expect(JSON.parse((await berth(home, ['call', 'snake', 'seen'])).stdout)).toEqual({
+      argv: ['/skill/server/program/snake.py', '/workspace', '--token=canary-argument-hunter2'].map(
+        backwards,
+      ),
+      key: backwards('canary-variable-hunter2'),
+      notes: expect.stringMatching(/^\/.*\/a\.txt$/),
+      there: true,
+      extra: [],
+    });
+  });
+});
+
+const PYTHON_SERVER = `
+import json, os, sys
+def seen():
+    return json.dumps({
+        'argv': [word[::-1] for word in sys.argv], 'key': os.environ['API_KEY'][::-1], 'notes': os.environ['NOTES'],
+        'there': os.path.exists(os.environ['NOTES']), 'extra': [name for name in os.environ if name.startswith('ARGUMENT')]})
+for line in sys.stdin:
+    message = json.loads(line)
+    method, id = message.get('method'), message.get('id')
+    if id is None: continue
+    result = {}
+    if method == 'initialize': result = {'protocolVersion': '2025-11-25', 'capabilities': {'tools': {}}, 'serverInfo': {'name': 'p', 'version': '1'}}
+    if method == 'tools/list': result = {'tools': [{'name': 'seen', 'inputSchema': {'type': 'object'}, 'annotations': {'readOnlyHint': True}}]}
+    if method == 'tools/call': result = {'content': [{'type': 'text', 'text': seen()}]}
+    print(json.dumps({'jsonrpc': '2.0', 'id': id, 'result': result}), flush=True)
+`;
+
 /** All files, those that are compressed also as they were. */
 async function everythingBelow(folder: string): Promise<[string, string][]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -226,7 +270,9 @@ describe('what a server wants', () => {
       expect(report?.can).toContain(`It can read files in ${join(work, 'notes')}`);
       expect(report?.can).toContain('It can connect to api.berth.test:443 (encrypted)');
       expect(report?.can).toContain('It can run the program git');
-      expect(report?.used.join(' ')).toContain('0 of 4 tools answered');
+      expect(report?.used.join(' ')).toContain(
+        'It was watched while 4 tools ran, with nothing granted; 0 of them answered',
+      );
       expect(report?.summary).toContain('one folder and one host');
       expect(visits).toBe(0);
       expect(JSON.stringify(await up.ok('list'))).not.toContain('wanting');

@@ -102,7 +102,11 @@ describe('adopting the four reference servers', () => {
       filesystem: ['ready', 'filesystem:${workspace}'],
       memory: ['ready', 'filesystem:${data}'],
       'sequential-thinking': ['ready'],
-      everything: ['ready', 'mcp:sampling', 'mcp:elicitation', 'mcp:roots'],
+      // Where one of its tools goes unless it is told otherwise.
+      everything: [
+        ...['ready', 'network:raw.githubusercontent.com:443'],
+        ...['mcp:sampling', 'mcp:elicitation', 'mcp:roots'],
+      ],
     });
     expect(skills.find(({ name }) => name.endsWith('/filesystem'))?.workspace).toBe(workspace);
   });
@@ -110,7 +114,7 @@ describe('adopting the four reference servers', () => {
   it('says what each could reach before, what was seen, and how', verifies('adopt.report'), () => {
     expect(server('filesystem')?.before.join(' ')).toMatch(/outside of any sandbox.*whichever version/);
     expect(server('sequential-thinking')?.before.join(' ')).not.toContain('whichever version');
-    expect(server('filesystem')?.used.join(' ')).toContain('read from their errors, not watched');
+    expect(server('filesystem')?.used.join(' ')).toContain('It was watched while 14 tools ran');
     expect(server('filesystem')?.summary).toMatch(
       /could read and change .*one folder and no host\. Lock it to that\?/,
     );

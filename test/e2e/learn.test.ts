@@ -1,5 +1,8 @@
 import { existsSync } from 'node:fs';
+import { once } from 'node:events';
 import { chmod, cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable, PassThrough } from 'node:stream';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -9,15 +12,17 @@ import type { DevEvent } from '../../cli/dev/session.ts';
 import { openLearnSandbox } from '../../cli/dev/sandbox.ts';
 import { run } from '../../cli/main.ts';
 import { openSandbox } from '../../cli/sandbox.ts';
+import { pythonSkill } from '../support/python-skill.ts';
 import { type CliResult, runCli } from '../support/run-cli.ts';
 import { skillFolder, type TestTool } from '../support/skill-folder.ts';
 import { tempFolder } from '../support/temp-folder.ts';
+import { privateInternet } from '../support/tls.ts';
 import { verifies } from '../support/verifies.ts';
 
 const SAMPLE = join(import.meta.dirname, '../support/skills/reads-calls-runs');
 
-/** The sample and a workspace that anybody may use, in a folder of the test. */
-async function sample(): Promise<{ home: string; project: string; workspace: string }> {
+/** The sample and a workspace that anybody may use, in a folder of the test; the one host that it calls is really there. */
+async function sample() {
   const base = await tempFolder();
   await chmod(base, 0o755);
   const project = join(base, 'sample');
@@ -26,7 +31,40 @@ async function sample(): Promise<{ home: string; project: string; workspace: str
   await mkdir(join(workspace, 'notes'), { recursive: true });
   await writeFile(join(workspace, 'notes/today.txt'), 'hello\n');
   for (const folder of [workspace, join(workspace, 'notes')]) await chmod(folder, 0o777);
-  return { home: join(base, 'home'), project, workspace };
+  const { cert, http } = await privateInternet();
+  const visits: string[] = [];
+  const port = await served(
+    http().on('request', ({ headers }, response) => {
+      visits.push(String(headers.host));
+      response.end();
+    }),
+  );
+  const ca = join(base, 'ca.pem');
+  await writeFile(ca, cert);
+  const source = join(project, 'server/index.ts');
+  const called = `tools.example:${port}`;
+  await writeFile(source, (await readFile(source, 'utf8')).replace('api.example.test:8443', called));
+  const host = ['--allow-host', `${called}/tls=127.0.0.1`];
+  return {
+    home: join(base, 'home'),
+    project,
+    workspace,
+    port,
+    visits,
+    host,
+    env: { BERTH_HUB_SANDBOX_CA: ca },
+  };
+}
+
+/** Serves on this machine until the test is over; the port. */
+async function served(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
 }
 
 async function dev(
@@ -51,7 +89,11 @@ const permissionsIn = async (project: string): Promise<unknown> =>
 /** A skill with one tool, `go`. */
 async function skillThat(
   code: string,
-  more: { permissions?: Record<string, unknown>; prelude?: string } = {},
+  more: {
+    permissions?: Record<string, unknown>;
+    prelude?: string;
+    config?: Record<string, unknown>;
+  } = {},
 ) {
   const go: TestTool = { code };
   const project = await skillFolder({ tools: { go }, ...more });
@@ -63,28 +105,29 @@ describe('berth dev --record', () => {
     'on a skill that reads one file, calls one host and runs one program writes exactly that manifest',
     verifies('dev.records'),
     async () => {
-      const { home, project, workspace } = await sample();
-      const options = ['--workspace', workspace, '--record', '--allow-seen', '--call', 'report'];
-      const { code, events, stderr } = await dev({ home, project }, ...options);
+      const { workspace, host, port, visits, ...given } = await sample();
+      const { project } = given;
+      const options = ['--workspace', workspace, '--record', '--allow-seen', ...host, '--call', 'report'];
+      const { code, events, stderr } = await dev(given, ...options);
       expect(code, stderr).toBe(0);
       const exactly = {
-        network: [{ host: 'api.example.test', ports: [8443], protocol: 'tls' }],
+        network: [{ host: 'tools.example', ports: [port], protocol: 'tls' }],
         filesystem: [{ path: '${workspace}/notes', mode: 'r' }],
         subprocess: [{ exec: 'git' }],
         mcp: { elicitation: true },
       };
       expect(await permissionsIn(project)).toEqual(exactly);
       expect(events.filter(({ event }) => event === 'result')).toMatchObject([
-        { result: { content: [{ text: expect.stringMatching(/^hello\ngit version [\d.]+\n/) }] } },
+        { result: { content: [{ text: expect.stringMatching(/^hello\ngit version [\d.]+\n200$/) }] } },
       ]);
+      expect(new Set(visits)).toEqual(new Set([`tools.example:${port}`]));
       expect(stderr).toContain(`undo: cp ${project}/.berth/skill.json.before ${project}/skill.json`);
-      expect(await readFile(join(project, '.berth/skill.json.before'), 'utf8')).toBe(
-        await readFile(join(SAMPLE, 'skill.json'), 'utf8'),
-      );
+      const before = await readFile(join(project, '.berth/skill.json.before'), 'utf8');
+      expect(before).toBe(await readFile(join(SAMPLE, 'skill.json'), 'utf8'));
 
       // Recorded again, from what was recorded, nothing changes.
       const written = await readFile(join(project, 'skill.json'), 'utf8');
-      const again = await dev({ home, project }, ...options);
+      const again = await dev(given, ...options);
       expect(again.code).toBe(0);
       expect(await readFile(join(project, 'skill.json'), 'utf8')).toBe(written);
       expect(wishesIn(again.events)).toEqual([]);
@@ -95,17 +138,14 @@ describe('berth dev --record', () => {
     'opens nothing that was not named, and keeps what cannot be watched',
     verifies('dev.records'),
     async () => {
-      const { home, project, workspace } = await sample();
-      const { code, events } = await dev(
-        { home, project },
-        '--workspace',
-        workspace,
-        '--record',
-        '--call',
-        'report',
-      );
+      const { workspace, port, visits, ...given } = await sample();
+      const { project } = given;
+      const options = ['--workspace', workspace, '--record', '--call', 'report'];
+      const { code, events } = await dev(given, ...options);
       expect(code).toBe(0);
       expect(wishesIn(events)).toContainEqual({ kind: 'program', name: 'git' });
+      expect(wishesIn(events)).toContainEqual({ kind: 'host', host: 'tools.example', port, protocol: 'tcp' });
+      expect(visits).toEqual([]);
       expect(events.some(({ event }) => event === 'opened')).toBe(false);
       expect(await permissionsIn(project)).toEqual({
         filesystem: [{ path: '${workspace}/notes', mode: 'r' }],
@@ -115,18 +155,15 @@ describe('berth dev --record', () => {
   );
 
   it('takes a host, a program and a variable that are named', verifies('dev.records'), async () => {
+    const port = await served(createServer((_request, response) => response.end('reached')));
     const { home, project } = await skillThat(
       `const { spawnSync } = await import('node:child_process');
-       await fetch('http://db.example.test:5432').catch(() => 0);
-       return [spawnSync('git', ['--version']).status, process.env.COLOUR].join();`,
+       const text = await fetch('http://db.example.test:${port}').then((answer) => answer.text(), String);
+       return [spawnSync('git', ['--version']).status, process.env.COLOUR, text].join();`,
     );
     const open = [
-      '--allow-host',
-      'db.example.test:5432/tcp',
-      '--allow-program',
-      'git',
-      '--allow-env',
-      'COLOUR',
+      ...['--allow-host', `db.example.test:${port}/http=127.0.0.1`],
+      ...['--allow-program', 'git', '--allow-env', 'COLOUR'],
     ];
     const { code, events } = await dev(
       { home, project, env: { COLOUR: 'green', OTHER: 'x' } },
@@ -134,13 +171,57 @@ describe('berth dev --record', () => {
     );
     expect(code).toBe(0);
     expect(events.find(({ event }) => event === 'result')).toMatchObject({
-      result: { content: [{ text: '0,green' }] },
+      result: { content: [{ text: '0,green,reached' }] },
     });
     expect(await permissionsIn(project)).toEqual({
-      network: [{ host: 'db.example.test', ports: [5432], protocol: 'tcp' }],
+      network: [{ host: 'db.example.test', ports: [port], protocol: 'http' }],
       subprocess: [{ exec: 'git' }],
       env: ['COLOUR'],
     });
+  });
+
+  it('counts a host only when it was reached, and says why it was not', verifies('dev.records'), async () => {
+    const port = await served(createServer((_request, response) => response.end('reached')));
+    const { home, project } = await skillThat(
+      `const got = (url) => fetch(url).then((answer) => answer.text(), () => 'no');
+         return [await got('https://none.example.test:8443'), await got('http://local.example.test:${port}')].join();`,
+    );
+    const { events } = await dev(
+      { home, project },
+      ...['--record', '--allow-seen', '--allow-host', `local.example.test:${port}/tls=127.0.0.1`],
+      ...['--call', 'go'],
+    );
+    expect(events).toContainEqual({
+      event: 'opened',
+      wish: { kind: 'host', host: 'none.example.test', port: 8443, protocol: 'tls' },
+    });
+    const notes = events.flatMap((event) => (event.event === 'note' ? [event.text] : []));
+    expect(notes).toEqual([
+      expect.stringMatching(/local\.example\.test .* did not speak TLS there/),
+      expect.stringMatching(/none\.example\.test .* leads to no address/),
+    ]);
+    expect(await permissionsIn(project)).toBeUndefined();
+  });
+
+  it('keeps a host that a config value stands for', verifies('dev.records'), async () => {
+    const port = await served(createServer((_request, response) => response.end('reached')));
+    const { home, project } = await skillThat(
+      `return fetch('http://site.example.test:${port}').then((answer) => answer.text(), String);`,
+      {
+        permissions: { network: [{ host: '${config.site}', ports: [port], protocol: 'http' }] },
+        config: { site: { type: 'string', title: 'Site' } },
+      },
+    );
+    const before = await permissionsIn(project);
+    const { code, events, stderr } = await dev(
+      { home, project },
+      ...['--record', '--set', 'site=site.example.test=127.0.0.1', '--call', 'go'],
+    );
+    expect(code, stderr).toBe(0);
+    expect(events.find(({ event }) => event === 'result')).toMatchObject({
+      result: { content: [{ text: 'reached' }] },
+    });
+    expect(await permissionsIn(project)).toEqual(before);
   });
 
   it('grants a folder to write only where something was written', verifies('dev.records'), async () => {
@@ -213,7 +294,7 @@ describe('berth dev', () => {
           folder: outside,
         },
         { kind: 'program', name: 'git' },
-        { kind: 'host', host: 'a.example.test' },
+        { kind: 'host', host: 'a.example.test', port: 443, protocol: 'tls' },
         { kind: 'variable', name: 'COLOUR' },
         { kind: 'variable', name: 'SIZE' },
       ]);
@@ -261,7 +342,7 @@ describe('berth dev', () => {
     expect(wishesIn(events), stderr).toEqual([
       { kind: 'path', path: '${workspace}', mode: 'r' },
       { kind: 'program', name: 'git' },
-      { kind: 'host', host: 'a.example.test' },
+      { kind: 'host', host: 'a.example.test', port: 443, protocol: 'tls' },
       { kind: 'variable', name: 'COLOUR' },
     ]);
   });
@@ -346,16 +427,31 @@ describe('berth dev', () => {
     expect(await session.code).toBe(0);
   });
 
+  it(
+    'where no hosts can be opened sees which are wanted, at which port from the second call on',
+    verifies('dev.refused', 'dev.records'),
+    async () => {
+      const { home, project } = await skillThat(
+        `return fetch('https://a.example.test:8443/').then(() => 'reached', ({ cause }) => cause.code);`,
+      );
+      const env = { PATH: await pathWith('strace') };
+      const { code, events } = await dev({ home, project, env }, '--record', '--allow-seen', '--call', 'go');
+      expect(code).toBe(0);
+      expect(wishesIn(events)).toEqual([
+        { kind: 'host', host: 'a.example.test' },
+        { kind: 'host', host: 'a.example.test', port: 8443, protocol: 'tls' },
+      ]);
+      expect(JSON.stringify(events)).toContain('none is reached');
+      expect(await permissionsIn(project)).toEqual({
+        network: [{ host: 'a.example.test', ports: [8443], protocol: 'tls' }],
+      });
+    },
+  );
+
   it('without strace says which command installs it', verifies('learn.unavailable'), async () => {
     const { home, project } = await skillThat('return 1;');
-    const bin = await tempFolder();
-    const tools = ['bwrap', 'sh', 'grep', 'prlimit', 'setpriv', 'mknod', 'mkfifo', 'apt-get'];
-    const folders = (process.env['PATH'] ?? '').split(':');
-    for (const name of tools) {
-      const file = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
-      await symlink(file ?? '', join(bin, name));
-    }
-    const ran = await dev({ home, project, env: { PATH: bin } }, '--call', 'go', '--json');
+    const env = { PATH: await pathWith('apt-get') };
+    const ran = await dev({ home, project, env }, '--call', 'go', '--json');
     expect(ran.code).toBe(1);
     expect(JSON.parse(ran.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({
       ok: false,
@@ -369,8 +465,9 @@ describe('berth check', () => {
     'names what was asked and never used in the recorded session and its tests',
     verifies('dev.unused'),
     async () => {
-      const { home, project, workspace } = await sample();
-      await dev({ home, project }, '--workspace', workspace, '--record', '--allow-seen', '--call', 'report');
+      const { workspace, host, ...given } = await sample();
+      const { home, project } = given;
+      await dev(given, '--workspace', workspace, '--record', '--allow-seen', ...host, '--call', 'report');
       const settings = readSettings({ PATH: process.env['PATH'] });
       const context = { home, settings };
       const check = async () =>
@@ -407,6 +504,36 @@ describe('berth check', () => {
   );
 });
 
+describe('berth check of a Python skill', () => {
+  it('sees what its tests try to use, variables too', verifies('dev.unused'), async () => {
+    const permissions = { env: ['TZ', 'COLOUR'], network: [{ host: 'tested.example.test' }] };
+    const test = `import os, socket, unittest
+class Uses(unittest.TestCase):
+    def test(self):
+        self.assertIsNone(os.environ.get('TZ'))
+        with self.assertRaises(OSError): socket.getaddrinfo('tested.example.test', 443)
+`;
+    const project = await pythonSkill(
+      'TOOLS = {"go": lambda given: "done"}',
+      { 'test/test_uses.py': test },
+      { permissions },
+    );
+    const given = { home: join(await tempFolder(), 'home'), project };
+    expect((await dev(given, '--record', '--call', 'go')).code).toBe(0);
+    // What was recorded is what it needed; the author asks for more.
+    const path = join(project, 'skill.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8')) as object;
+    await writeFile(path, JSON.stringify({ ...manifest, permissions }));
+    const context = { home: given.home, settings: readSettings({ PATH: process.env['PATH'] }) };
+    const learn = await openLearnSandbox(context);
+    const { advice, tests } = await checkSkill({ driver: await openSandbox(context), learn }, project);
+    expect(tests).toMatchObject([{ file: 'test/test_uses.py', passed: true }]);
+    expect(advice.filter((line) => line.startsWith('It asks to'))).toEqual([
+      expect.stringMatching(/COLOUR, which was never used/),
+    ]);
+  });
+});
+
 const PYTHON_SKILL = `
 import json, os, socket, subprocess, sys
 def go():
@@ -427,6 +554,17 @@ for line in sys.stdin:
     if method == 'tools/call': result = {'content': [{'type': 'text', 'text': go()}]}
     print(json.dumps({'jsonrpc': '2.0', 'id': id, 'result': result}), flush=True)
 `;
+
+/** A folder with the programs that the sandbox cannot do without, and these. */
+async function pathWith(...more: string[]): Promise<string> {
+  const bin = await tempFolder();
+  const folders = (process.env['PATH'] ?? '').split(':');
+  for (const name of ['bwrap', 'sh', 'grep', 'prlimit', 'setpriv', 'mknod', 'mkfifo', ...more]) {
+    const file = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+    await symlink(file ?? '', join(bin, name));
+  }
+  return bin;
+}
 
 /** `berth dev` that is spoken to while it runs. */
 function liveDev(home: string, project: string, ...options: string[]) {

@@ -11,7 +11,14 @@ export async function adoptableServer(
     tools,
     prelude = '',
     manifest = {},
-  }: { tools: Record<string, string>; prelude?: string; manifest?: Record<string, unknown> },
+    says = { readOnlyHint: true },
+  }: {
+    tools: Record<string, string>;
+    prelude?: string;
+    manifest?: Record<string, unknown>;
+    /** Annotations of each tool. */
+    says?: Record<string, boolean>;
+  },
 ): Promise<string> {
   await mkdir(folder, { recursive: true });
   await writeFile(
@@ -27,7 +34,7 @@ export async function adoptableServer(
   const listed = Object.keys(tools).map((name) => ({
     name,
     inputSchema: { type: 'object' },
-    annotations: { readOnlyHint: true },
+    annotations: says,
   }));
   const handlers = Object.entries(tools).map(
     ([name, body]) => `${JSON.stringify(name)}: async (args) => { ${body} }`,

@@ -3,44 +3,13 @@ import { once } from 'node:events';
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { readSettings } from '../../../cli/config.ts';
-import { learnFromErrors } from '../../../cli/adopt/learn-from-errors.ts';
-import { prepare, type Prepared } from '../../../cli/adopt/prepare.ts';
-import { openSandbox } from '../../../cli/sandbox.ts';
+import type { Prepared } from '../../../cli/adopt/prepare.ts';
+import { adoptLook as look } from '../../support/adopt-look.ts';
 import { adoptableServer } from '../../support/adoptable-server.ts';
 import { expectCode } from '../../support/expect-code.ts';
 import { npmRegistry } from '../../support/npm-registry.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
-
-/** Looks at one server as `berth adopt` does, with this environment. */
-async function look(
-  command: string,
-  args: readonly string[],
-  environment: Readonly<Record<string, string | undefined>> = readSettings({}).environment,
-): Promise<Prepared> {
-  const home = await tempFolder();
-  const { PATH } = process.env; // oxlint-disable-line node/no-process-env
-  const settings = readSettings({ PATH, HOME: home, BERTH_HOME: home, ...environment });
-  const driver = await openSandbox({ home, settings });
-  return prepare(
-    {
-      driver,
-      learn: learnFromErrors({ driver }),
-      environment: settings.environment,
-      userHome: home,
-      signal: new AbortController().signal,
-    },
-    {
-      title: 'subject',
-      name: 'local.adopted/subject',
-      cwd: home,
-      known: [],
-      calls: [],
-      way: { kind: 'local', command, args, env: {}, passedOn: [], envFiles: [], cwd: undefined },
-    },
-  );
-}
 
 const textOf = ({ packed }: Prepared): string =>
   packed.files.map(({ path, bytes }) => `${path}\n${Buffer.from(bytes).toString('latin1')}`).join('\n');
@@ -77,7 +46,7 @@ describe('a package that means harm', () => {
       const registry = await npmRegistry([folder]);
       onTestFinished(() => registry.close());
       const environment = { npm_config_registry: registry.url, npm_config_cache: await tempFolder() };
-      const { learned } = await look('npx', ['-y', 'evil-server'], environment);
+      const { learned } = await look('npx', ['-y', 'evil-server'], { environment });
       expect(registry.asked).toContain('evil-server');
       expect(learned.answered).toEqual(['harm']);
       expect(await readdir(traces)).toEqual([]);
@@ -90,7 +59,7 @@ describe('a package that means harm', () => {
 
   it('runs no script of its folder either', verifies('adopt.sandboxed'), async () => {
     const { traces, folder } = await tracing();
-    await look('npx', ['-y', folder], { npm_config_cache: await tempFolder() });
+    await look('npx', ['-y', folder], { environment: { npm_config_cache: await tempFolder() } });
     expect(await readdir(traces)).toEqual([]);
   });
 
@@ -100,7 +69,8 @@ describe('a package that means harm', () => {
       tools: {},
       manifest: { name: 'evil-server', bin: { 'evil-server': '../../../outside.js' } },
     });
-    const refused = look('npx', ['-y', folder], { npm_config_cache: await tempFolder() });
+    const environment = { npm_config_cache: await tempFolder() };
+    const refused = look('npx', ['-y', folder], { environment });
     expect((await expectCode(refused, 'not-adoptable')).message).toContain('lies outside of it');
   });
 });

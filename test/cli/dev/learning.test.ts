@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Ground } from '../../../cli/dev/ground.ts';
-import { eventOfEgress, type Wish } from '../../../cli/dev/learn-event.ts';
+import type { Wish } from '../../../cli/dev/learn-event.ts';
 import { learning } from '../../../cli/dev/learning.ts';
 import { unusedPermissions } from '../../../cli/dev/unused.ts';
 import type { PathAct, Seen } from '../../../hub/sandbox/trace-call.ts';
@@ -20,6 +20,8 @@ const ground = (granted: Permissions, more: Partial<Ground> = {}): Ground => ({
   granted,
   roots: ROOTS,
   hosts: new Map(),
+  hasBorder: false,
+  named: (entry) => entry,
   forbidden: ['/home/me/.berth'],
   isUsual: () => false,
   kindOf: (path) => (path.startsWith('/nowhere') ? undefined : /\.[^/]*$/.test(path) ? 'file' : 'folder'),
@@ -189,13 +191,35 @@ describe('what a session was refused', () => {
     expect(notes).toEqual([expect.stringMatching(note)]);
   });
 
-  it('comes from the border, too', () => {
-    const contact = { skill: 's', user: 'u', host: 'a.test', port: 443 };
-    const { session } = learnt(ground(NO_PERMISSIONS));
-    session.tell(eventOfEgress({ ...contact, kind: 'refused', reason: 'host-not-granted' }));
-    session.tell(eventOfEgress({ ...contact, kind: 'reached', host: 'b.test' }));
-    expect(session.wishes()).toEqual([{ kind: 'host', host: 'a.test', port: 443, protocol: 'tls' }]);
-    expect(session.used()?.network).toEqual([{ host: 'b.test', port: 443, protocol: 'tls' }]);
+  it('is seen at the border, where only what was reached counts as used', verifies('dev.records'), () => {
+    const granted = normalise({
+      network: [{ host: 'a.test' }, { host: '*.b.test', ports: [5432], protocol: 'tcp' }],
+    });
+    const hosts = new Map(
+      ['a.test', 'x.b.test', 'c.test', 'd.test'].map((name, at) => [`127.64.0.${at}`, name]),
+    );
+    const { session, told, notes } = learnt(
+      ground(granted, { hosts, hasBorder: true }),
+      { kind: 'name', name: 'c.test' },
+      // As resolvers sort addresses.
+      { kind: 'connect', address: '127.64.0.2', port: 0, errno: undefined },
+      { kind: 'connect', address: '127.64.0.0', port: 443, errno: 'EINPROGRESS' },
+      { kind: 'connect', address: '::ffff:127.64.0.2', port: 443, errno: 'EINPROGRESS' },
+      { kind: 'connect', address: '127.64.0.0', port: 8080, errno: 'EINPROGRESS' },
+    );
+    const contact = { skill: 's', user: 'u' };
+    session.atBorder({ ...contact, kind: 'refused', host: 'c.test', port: 443, reason: 'host-not-granted' });
+    expect(session.used()?.network).toEqual([]);
+    session.atBorder({ ...contact, kind: 'reached', host: 'x.b.test', port: 5432 });
+    session.atBorder({ ...contact, kind: 'refused', host: 'a.test', port: 443, reason: 'between-calls' });
+    session.atNames([...hosts.values(), '_sip._tcp.a.test', '1.0.0.127.in-addr.arpa']);
+    expect(told).toEqual([
+      { kind: 'host', host: 'c.test', port: 443, protocol: 'tls' },
+      { kind: 'host', host: 'a.test', port: 8080, protocol: 'http' },
+      { kind: 'host', host: 'd.test' },
+    ]);
+    expect(session.used()?.network).toEqual([{ host: '*.b.test', port: 5432, protocol: 'tcp' }]);
+    expect(notes).toEqual([expect.stringContaining('no call was running')]);
   });
 });
 

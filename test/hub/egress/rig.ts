@@ -27,6 +27,8 @@ interface Wishes {
   resolve?: Resolve;
   doors?: () => { host: string; port: number }[];
   background?: boolean;
+  /** As for a learn run. */
+  answered?: (name: string, address: string) => void;
 }
 
 /** A rule for a host that an admin placed on this machine, where tests have their world outside. */
@@ -44,6 +46,7 @@ export async function border({ rules, clock = systemClock, ...wishes }: Wishes) 
     clock,
     resolve: wishes.resolve ?? (async () => []),
     doors: wishes.doors ?? (() => []),
+    ...(wishes.answered === undefined ? {} : { answered: wishes.answered }),
     events(event) {
       events.push(event);
       told();

@@ -49,6 +49,37 @@ describe('a session', () => {
   });
 
   it(
+    'that is learned from has an address for each name, and leads to those that were granted alone',
+    verifies('egress.names', 'learn.holds'),
+    async () => {
+      const named: string[][] = [];
+      const asked: string[] = [];
+      const upstream = listener();
+      const { session, dial, resolver, events, port } = await border({
+        upstream: upstream.server,
+        rules: (p) => [{ host: '*.w.test', port: p, protocol: 'tcp' }],
+        resolve: async (name) => (asked.push(name), []),
+        answered: (...one) => named.push(one),
+      });
+      let reached = 0;
+      upstream.server.on('connection', () => (reached += 1));
+      session.enter();
+      expect(await resolver.resolve4('b.test')).toEqual(['127.64.0.1']);
+      expect(await everything(await dial('b.test'))).toBe('reset');
+      expect(await everything(await dial('x.w.test'))).toBe('reset');
+      expect(named).toContainEqual(['b.test', '127.64.0.1']);
+      expect(named).toContainEqual(['x.w.test', '127.64.0.2']);
+      expect(events).toMatchObject([
+        { host: 'b.test', reason: 'host-not-granted' },
+        { host: 'b.test', port, reason: 'host-not-granted' },
+        { host: 'x.w.test', port, reason: 'name-unknown' },
+      ]);
+      // Not even the name of what was not granted leaves this machine.
+      expect([reached, asked]).toEqual([0, ['x.w.test']]);
+    },
+  );
+
+  it(
     'carries much both ways, unchanged, and each end stops by itself',
     verifies('egress.bytes'),
     async () => {
