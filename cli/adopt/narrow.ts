@@ -1,0 +1,69 @@
+import { isIP } from 'node:net';
+import { isSteering } from '../../protocol/permissions.ts';
+import { toolEffects } from '../../protocol/tool-effects.ts';
+import type { PackedSkill } from '../pack.ts';
+import type { Draft } from './draft.ts';
+import type { Learned } from './learn.ts';
+import { isSecretName } from './secret-like.ts';
+
+const MAX_LEARNED_NOTES = 8;
+
+/** The least that what was learned leaves. */
+export function narrowed(draft: Draft, learned: Learned, packed: PackedSkill): Draft {
+  const mayChange = saysChanges(packed);
+  return {
+    ...draft,
+    modes: Object.fromEntries(
+      draft.values.folders.map(({ root }) => [root, (changesIn(learned, root) ?? mayChange) ? 'rw' : 'r']),
+    ),
+    hosts: learned.hosts
+      .filter(({ host }) => isIP(host) === 0)
+      .filter(({ host }) => !draft.values.hosts.some((known) => known.host === host))
+      // Made-up addresses of made-up arguments are not the server's wish.
+      .filter(({ host }) => !/(?:^|\.)example\.(?:com|org|net)$/.test(host))
+      .map(({ host, port = 443, protocol = 'tls' }) => ({ host, port, protocol })),
+    programs: learned.programs,
+    variables: learned.variables.filter((name) => isLacking(draft, name) && !isSecretName(name)),
+  };
+}
+
+/** Whether any of its tools says, or leaves open, that it changes something. */
+function saysChanges({ manifest, surface }: PackedSkill): boolean {
+  return surface.tools.some((tool) => toolEffects(tool, manifest).some((effect) => effect !== 'read'));
+}
+
+/**
+ * Whether it changes what is in a folder, as far as that was seen; undefined where it was not watched. That it changed
+ * nothing while some tools failed says little of those: then it is what they say.
+ */
+function changesIn({ changed, called, answered }: Learned, root: string): boolean | undefined {
+  if (changed?.some((path) => path === root || path.startsWith(`${root}/`)) === true) return true;
+  return changed === undefined || answered.length < called.length ? undefined : false;
+}
+
+function isLacking({ values }: Draft, name: string): boolean {
+  return ![values.env, values.secrets].some((known) => Object.hasOwn(known, name)) && !isSteering(name);
+}
+
+/** What was seen and is not proposed, and what its own words do not fit. */
+export function notesOn(draft: Draft, learned: Learned, packed: PackedSkill): string[] {
+  const secret = learned.variables.filter((name) => isLacking(draft, name) && isSecretName(name));
+  const places = learned.hosts.filter(({ host }) => isIP(host) !== 0);
+  const lying = saysChanges(packed)
+    ? []
+    : draft.values.folders.filter(({ root }) => changesIn(learned, root) === true);
+  return [
+    ...secret.map(
+      (name) =>
+        `It looks for ${name}, which is not passed on: name it in its settings, and it becomes a secret.`,
+    ),
+    ...places.map(
+      ({ host, port }) =>
+        `It connects to ${host}${port === undefined ? '' : ` at port ${port}`}, an address without a name, which is not granted.`,
+    ),
+    ...lying.map(
+      ({ path }) => `It changes files in ${path}, though each of its tools says that it only reads.`,
+    ),
+    ...learned.notes.slice(0, MAX_LEARNED_NOTES),
+  ];
+}
