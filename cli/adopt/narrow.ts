@@ -14,7 +14,10 @@ export function narrowed(draft: Draft, learned: Learned, packed: PackedSkill): D
   return {
     ...draft,
     modes: Object.fromEntries(
-      draft.values.folders.map(({ root }) => [root, (changesIn(learned, root) ?? mayChange) ? 'rw' : 'r']),
+      draft.values.folders.map(({ root }) => [
+        root,
+        (changesIn(learned, root, packed) ?? mayChange) ? 'rw' : 'r',
+      ]),
     ),
     hosts: learned.hosts
       .filter(({ host }) => isIP(host) === 0)
@@ -33,12 +36,21 @@ function saysChanges({ manifest, surface }: PackedSkill): boolean {
 }
 
 /**
- * Whether it changes what is in a folder, as far as that was seen; undefined where it was not watched. That it changed
- * nothing while some tools failed says little of those: then it is what they say.
+ * Whether it changes what is in a folder, as far as that was seen. Undefined where that is not known, and what its tools
+ * say has to do: it was not watched, a tool failed, or one says itself that it changes something and did not this time.
  */
-function changesIn({ changed, called, answered }: Learned, root: string): boolean | undefined {
-  if (changed?.some((path) => path === root || path.startsWith(`${root}/`)) === true) return true;
-  return changed === undefined || answered.length < called.length ? undefined : false;
+function changesIn(
+  { changed, called, answered }: Learned,
+  root: string,
+  { surface }: PackedSkill,
+): boolean | undefined {
+  if (changed === undefined) return undefined;
+  if (changed.some((path) => path === root || path.startsWith(`${root}/`))) return true;
+  const mayStill = surface.tools.some(
+    ({ name, annotations }) =>
+      called.includes(name) && (annotations?.readOnlyHint === false || annotations?.destructiveHint === true),
+  );
+  return mayStill || answered.length < called.length ? undefined : false;
 }
 
 function isLacking({ values }: Draft, name: string): boolean {
@@ -51,7 +63,7 @@ export function notesOn(draft: Draft, learned: Learned, packed: PackedSkill): st
   const places = learned.hosts.filter(({ host }) => isIP(host) !== 0);
   const lying = saysChanges(packed)
     ? []
-    : draft.values.folders.filter(({ root }) => changesIn(learned, root) === true);
+    : draft.values.folders.filter(({ root }) => changesIn(learned, root, packed) === true);
   return [
     ...secret.map(
       (name) =>
