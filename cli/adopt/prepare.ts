@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -8,16 +7,14 @@ import { writeArchive } from '../../protocol/archive.ts';
 import { canonicalJson, digestOf } from '../../protocol/canonical.ts';
 import { AppError } from '../../protocol/errors.ts';
 import { MODERN_ERA, parseManifest, PROTOCOL_ERAS } from '../../protocol/manifest.ts';
-import { isSteering } from '../../protocol/permissions.ts';
 import { diffSurface, type Surface } from '../../protocol/surface.ts';
-import { toolEffects } from '../../protocol/tool-effects.ts';
 import { packSkill, type PackedSkill, withUnpacked } from '../pack.ts';
 import { surfaceOfPackage } from '../surface-of-package.ts';
 import type { LocalWay } from './configs.ts';
 import { type Asks, type Draft, manifestOf, writeDraft } from './draft.ts';
 import type { Learn, LearnCall, Learned } from './learn.ts';
 import { type Launch, launchOf, refused } from './launches.ts';
-import { isSecretName } from './secret-like.ts';
+import { narrowed, notesOn } from './narrow.ts';
 import { valuesOf } from './values.ts';
 import { vendor } from './vendor.ts';
 
@@ -58,7 +55,6 @@ const NONE: Asks = { sampling: false, elicitation: false, roots: false };
 const PLACE_VARIABLE =
   /(?:^|_)(?:FILE|PATH|DIR|DIRECTORY|FOLDER|DB|DATABASE|STORE|STORAGE|HOME)(?:_PATH|_FILE|_DIR)?$/;
 const MAX_PLACES = 4;
-const MAX_LEARNED_NOTES = 8;
 
 /**
  * Makes a skill of a server: copies its code, turns what its settings say into bindings, packs it (which starts it once
@@ -92,7 +88,7 @@ export async function prepare(parts: PrepareParts, server: ServerToAdopt): Promi
     });
     const asks = await asksOf(parts, spoken.packed);
     const tried = await learnAndKeep(parts, server, { ...spoken, draft: { ...spoken.draft, asks } }, folder);
-    const draft = narrowed(tried.draft, tried.learned, saysChanges(tried.packed));
+    const draft = narrowed(tried.draft, tried.learned, tried.packed);
     return {
       draft,
       packed: underManifest(tried.packed, draft),
@@ -209,65 +205,6 @@ function ownWrites({ paths }: Learned): string[] {
 /** The name of a file that was about to be written, perhaps under a passing name that ends in random letters. */
 function keptName(path: string): string {
   return basename(path).replace(/(?:\.(?:[0-9a-f]{8,}|\d+|tmp|temp|part|partial|lock|bak))+$/i, '');
-}
-
-/** The least that what was learned leaves. */
-function narrowed(draft: Draft, learned: Learned, mayChange: boolean): Draft {
-  return {
-    ...draft,
-    modes: Object.fromEntries(
-      draft.values.folders.map(({ root }) => [root, (changesIn(learned, root) ?? mayChange) ? 'rw' : 'r']),
-    ),
-    hosts: learned.hosts
-      .filter(({ host }) => isIP(host) === 0)
-      .filter(({ host }) => !draft.values.hosts.some((known) => known.host === host))
-      // Made-up addresses of made-up arguments are not the server's wish.
-      .filter(({ host }) => !/(?:^|\.)example\.(?:com|org|net)$/.test(host))
-      .map(({ host, port = 443, protocol = 'tls' }) => ({ host, port, protocol })),
-    programs: learned.programs,
-    variables: learned.variables.filter((name) => isLacking(draft, name) && !isSecretName(name)),
-  };
-}
-
-/** Whether any of its tools says, or leaves open, that it changes something. */
-function saysChanges({ manifest, surface }: PackedSkill): boolean {
-  return surface.tools.some((tool) => toolEffects(tool, manifest).some((effect) => effect !== 'read'));
-}
-
-/**
- * Whether it changes what is in a folder, as far as that was seen; undefined where it was not watched. That it changed
- * nothing while some tools failed says little of those: then it is what they say.
- */
-function changesIn({ changed, called, answered }: Learned, root: string): boolean | undefined {
-  if (changed?.some((path) => path === root || path.startsWith(`${root}/`)) === true) return true;
-  return changed === undefined || answered.length < called.length ? undefined : false;
-}
-
-function isLacking({ values }: Draft, name: string): boolean {
-  return ![values.env, values.secrets].some((known) => Object.hasOwn(known, name)) && !isSteering(name);
-}
-
-/** What was seen and is not proposed, and what its own words do not fit. */
-function notesOn(draft: Draft, learned: Learned, packed: PackedSkill): string[] {
-  const secret = learned.variables.filter((name) => isLacking(draft, name) && isSecretName(name));
-  const places = learned.hosts.filter(({ host }) => isIP(host) !== 0);
-  const lying = saysChanges(packed)
-    ? []
-    : draft.values.folders.filter(({ root }) => changesIn(learned, root) === true);
-  return [
-    ...secret.map(
-      (name) =>
-        `It looks for ${name}, which is not passed on: name it in its settings, and it becomes a secret.`,
-    ),
-    ...places.map(
-      ({ host, port }) =>
-        `It connects to ${host}${port === undefined ? '' : ` at port ${port}`}, an address without a name, which is not granted.`,
-    ),
-    ...lying.map(
-      ({ path }) => `It changes files in ${path}, though each of its tools says that it only reads.`,
-    ),
-    ...learned.notes.slice(0, MAX_LEARNED_NOTES),
-  ];
 }
 
 /** What is most often missing is a package that the script finds where it was installed, and not here. */

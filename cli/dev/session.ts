@@ -92,7 +92,7 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
   let baseline: { kind: string; entry: string; usual: Baseline } | undefined;
   let filtersHosts = false;
   let saidOfHosts = false;
-  let requests = 0;
+  let answers = 0;
   /** Names that were asked for, with the address that stands for each inside. */
   const hosts = new Map<string, string>();
   const steps = manifestSteps(files);
@@ -208,7 +208,6 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
   }
 
   async function request(method: string, params: Record<string, unknown>, signal?: AbortSignal) {
-    requests += method === 'tools/call' ? 1 : 0;
     for (let round = 1; ; round += 1) {
       const run = running?.run;
       if (run === undefined || skill === undefined) {
@@ -234,6 +233,7 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
         continue;
       }
       if ('error' in outcome) throw outcome.error;
+      answers += method === 'tools/call' ? 1 : 0;
       return outcome.result;
     }
   }
@@ -285,13 +285,13 @@ export function devSession(parts: SessionParts, first: Choices): DevSession {
       inTurn(async () => {
         sandbox.drain();
         const used = learned?.used();
-        if (requests === 0 || used === undefined || skill === undefined || sandbox.lost() > 0) {
+        if (answers === 0 || used === undefined || skill === undefined || sandbox.lost() > 0) {
           throw new AppError('learn-incomplete', {
             detail:
-              requests === 0
-                ? 'No tool was called, so nothing can be said of what the skill needs.'
+              answers === 0
+                ? 'No tool was called that answered, so nothing can be said of what the skill needs.'
                 : 'The skill did more than can be kept in mind; what it needs at least cannot be said.',
-            hint: requests === 0 ? "Call its tools, such as --call 'greet {}'." : 'Record a shorter session.',
+            hint: answers === 0 ? "Call its tools, such as --call 'greet {}'." : 'Record a shorter session.',
           });
         }
         await steps.change((text) => withExactly(text, used));

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { LearnCall } from '../../cli/adopt/learn.ts';
 import type { Prepared } from '../../cli/adopt/prepare.ts';
 import { adoptLook } from '../support/adopt-look.ts';
 import { adoptableServer } from '../support/adoptable-server.ts';
@@ -60,14 +61,19 @@ describe('a server that is adopted is watched', () => {
         list: `return fs.readdirSync(process.argv[2]).join();`,
         strict: `if (args.real !== true) throw new Error('no such note'); return 'done';`,
       };
-      const script = await adoptableServer(join(await tempFolder(), 'plain'), { tools, says: {} });
-      const modeAfter = async (...calls: { tool: string; arguments: Record<string, unknown> }[]) =>
+      const server = async (says: Record<string, boolean>) =>
+        adoptableServer(join(await tempFolder(), 'plain'), { tools, says });
+      const modeAfter = async (script: string, ...calls: LearnCall[]) =>
         askedBy(await adoptLook('node', [script, await tempFolder()], { calls })).filesystem[0]?.mode;
-      // Its tools do not say that they only read; that one of them failed at made-up arguments says nothing of it.
-      expect(await modeAfter()).toBe('rw');
-      expect(
-        await modeAfter({ tool: 'list', arguments: {} }, { tool: 'strict', arguments: { real: true } }),
-      ).toBe('r');
+      const list = { tool: 'list', arguments: {} };
+      const strict = { tool: 'strict', arguments: { real: true } };
+      const silent = await server({});
+      // One of its tools, which do not say that they only read, failed at made-up arguments: that says nothing of it.
+      expect(await modeAfter(silent)).toBe('rw');
+      expect(await modeAfter(silent, list, strict)).toBe('r');
+      // Who says that it changes something may have found nothing to change.
+      const changing = await server({ readOnlyHint: false });
+      expect(await modeAfter(changing, list, strict)).toBe('rw');
     },
   );
 

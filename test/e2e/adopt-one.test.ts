@@ -11,6 +11,8 @@ import { type Berth, berth, newHome, removeHome, startBerth } from '../support/b
 import { type NpmRegistry, npmRegistry } from '../support/npm-registry.ts';
 import { verifies } from '../support/verifies.ts';
 
+const TERMINAL_TIMEOUT_MS = 60_000;
+
 let home: string;
 let work: string;
 let up: Berth;
@@ -315,12 +317,19 @@ describe('at a terminal', () => {
     let [shown, at] = ['', 0];
     child.stdout.on('data', (chunk: Buffer) => {
       shown += stripVTControlCharacters(chunk.toString('utf8'));
-      const found = left[0] === undefined ? -1 : shown.indexOf(left[0].to, at);
-      if (left[0] === undefined || found < 0) return;
-      at = found + left[0].to.length;
-      child.stdin.write(left.shift()?.keys ?? '');
+      for (;;) {
+        const [next] = left;
+        const found = next === undefined ? -1 : shown.indexOf(next.to, at);
+        if (next === undefined || found < 0) return;
+        at = found + next.to.length;
+        left.shift();
+        child.stdin.write(next.keys);
+      }
     });
-    const [code] = (await once(child, 'close')) as [number];
+    // What is not answered in time is shown, rather than that time is over.
+    const timer = setTimeout(() => child.kill(), TERMINAL_TIMEOUT_MS);
+    const [code] = (await once(child, 'close').finally(() => clearTimeout(timer))) as [number];
+    expect(left, shown).toEqual([]);
     return { code, shown };
   };
 

@@ -250,6 +250,17 @@ describe('berth dev --record', () => {
     expect(await readFile(join(project, 'skill.json'), 'utf8')).toBe(before);
   });
 
+  it('of a skill that answered no call writes nothing either', verifies('dev.records'), async () => {
+    const permissions = { subprocess: [{ exec: 'git' }] };
+    for (const prelude of ['process.exit(3);', '']) {
+      const { home, project } = await skillThat('process.exit(4);', { permissions, prelude });
+      const ran = await dev({ home, project }, '--record', '--call', 'go', '--json');
+      expect(ran.code).toBe(1);
+      expect(ran.stdout).toContain('"learn-incomplete"');
+      expect(await permissionsIn(project)).toEqual(permissions);
+    }
+  });
+
   it('without --record opens nothing: that is a faulty command line', async () => {
     const { home, project } = await skillThat('return 1;');
     const { code, stderr } = await dev({ home, project }, '--allow-program', 'git');
@@ -467,7 +478,9 @@ describe('berth check', () => {
     async () => {
       const { workspace, host, ...given } = await sample();
       const { home, project } = given;
-      await dev(given, '--workspace', workspace, '--record', '--allow-seen', ...host, '--call', 'report');
+      const options = ['--workspace', workspace, '--record', '--allow-seen', ...host, '--call', 'report'];
+      const recorded = await dev(given, ...options);
+      expect(recorded.code, recorded.stderr).toBe(0);
       const settings = readSettings({ PATH: process.env['PATH'] });
       const context = { home, settings };
       const check = async () =>
