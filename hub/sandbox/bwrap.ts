@@ -1,5 +1,6 @@
 import { AppError } from '../../protocol/errors.ts';
 import type { Logger } from '../../protocol/node/logger.ts';
+import { systemClock } from '../clock.ts';
 import type { Egress } from '../egress/egress.ts';
 import { describeStanding, nameOf, type Standing, standingFor } from './accounts.ts';
 import { findOut, type Found, UNPRIVILEGED } from './bwrap-report.ts';
@@ -53,6 +54,7 @@ export function createBwrapDriver({
   const dataFolders = createDataFolders();
   const found = () => (looked ??= findOut(options, egress !== undefined));
   const networks = createReadyNetworks({
+    after: systemClock.after,
     make: async (ports) => makeNetwork((await usable()).machine, ports),
     failed: (error) => log.warn({ err: error }, 'could not make a network ahead of its use'),
   });

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { SandboxNetwork } from './network.ts';
 
 /** Networks that were made before anybody needs them. */
@@ -6,7 +7,7 @@ export interface ReadyNetworks {
   take(ports: readonly number[]): Promise<SandboxNetwork>;
   /** From now on keeps one ready for each of these lists of ports, and no other. */
   keep(wanted: readonly (readonly number[])[]): void;
-  /** Makes what is missing, in the background and one after the other. */
+  /** Makes what is missing, one after the other, once what has just been started had time to start. */
   refill(): void;
   /** Closes those that nobody took, and makes no more. */
   close(): Promise<void>;
@@ -14,6 +15,8 @@ export interface ReadyNetworks {
 
 /** Each costs the hub a few descriptors; whoever has more skills with a network waits for it at a start. */
 export const MAX_READY = 32;
+/** A skill that starts needs the processors for itself. */
+const REFILL_DELAY_MS = 1_000;
 
 /**
  * A network has nothing of a skill in it but the numbers of its ports, so that it can be made ahead, while nobody
@@ -21,8 +24,10 @@ export const MAX_READY = 32;
  */
 export function createReadyNetworks({
   make,
+  after,
   failed,
 }: {
+  after: Clock['after'];
   make: (ports: readonly number[]) => Promise<SandboxNetwork>;
   /** Told of one that could not be made ahead; the start that needs it tries again. */
   failed: (error: unknown) => void;
@@ -31,6 +36,7 @@ export function createReadyNetworks({
   let wanted = new Map<string, readonly number[]>();
   let filling: Promise<void> | undefined;
   let closed = false;
+  let stopWaiting: (() => void) | undefined;
 
   async function fill(): Promise<void> {
     for (;;) {
@@ -43,7 +49,9 @@ export function createReadyNetworks({
     }
   }
 
-  function refill(): void {
+  function fillNow(): void {
+    stopWaiting?.();
+    stopWaiting = undefined;
     filling ??= fill()
       .catch(failed)
       .finally(() => (filling = undefined));
@@ -64,11 +72,14 @@ export function createReadyNetworks({
         ready.delete(key);
         network.close().catch(failed);
       }
-      refill();
+      fillNow();
     },
-    refill,
+    refill() {
+      stopWaiting ??= after(REFILL_DELAY_MS, fillNow);
+    },
     async close() {
       closed = true;
+      stopWaiting?.();
       await filling;
       await Promise.all([...ready.values()].map((network) => network.close()));
       ready.clear();

@@ -215,9 +215,8 @@ describe.each(FORM_NAMES)('a skill with one host, the hub being %s', (name) => {
       'another name server': { refused: 'ENETUNREACH' },
       'another name server, TCP': { refused: 'ENETUNREACH' },
       'a datagram to the machine': { refused: 'ECONNREFUSED' },
-      // It has folders of the machine, in which sockets may lie.
-      'the admin socket': { refused: 'EAFNOSUPPORT' },
-      'a local socket without a path': { refused: 'EAFNOSUPPORT' },
+      'the admin socket': { refused: 'ENOENT' },
+      'a local socket without a path': { refused: 'ECONNREFUSED' },
     });
   });
 

@@ -14,6 +14,7 @@ import { logLines } from '../../support/log-lines.ts';
 import { watchedEgress } from '../../support/watched-egress.ts';
 import { pathWithNsenter } from '../../support/path-with.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
+import { manualClock } from '../../support/manual-clock.ts';
 import { verifies } from '../../support/verifies.ts';
 
 const { PATH: SEARCH_PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
@@ -193,6 +194,7 @@ describe('networks made ahead', () => {
       const live = new Set<string>();
       const failures: unknown[] = [];
       const networks = createReadyNetworks({
+        after: manualClock().after,
         make: async (ports) => networkOf(String(ports), live),
         failed: (error) => failures.push(error),
       });
@@ -207,10 +209,32 @@ describe('networks made ahead', () => {
     },
   );
 
+  it('come again once what took one had time to start', verifies('sandbox.network-ahead'), async () => {
+    const clock = manualClock();
+    const made: string[] = [];
+    const networks = createReadyNetworks({
+      after: clock.after,
+      make: async (ports) => networkOf(`${made.push(String(ports))}`, new Set()),
+      failed: () => undefined,
+    });
+    networks.keep([[1]]);
+    await expect.poll(() => made).toEqual(['1']);
+    await networks.take([1]);
+    networks.refill();
+    clock.advance(999);
+    // However many start meanwhile: the first one's time counts.
+    networks.refill();
+    expect(made).toHaveLength(1);
+    clock.advance(1);
+    await expect.poll(() => made).toHaveLength(2);
+    expect((await networks.take([1])).enter).toEqual(['2']);
+  });
+
   it('that cannot be made are made at the start', verifies('sandbox.network-ahead'), async () => {
     const failures: unknown[] = [];
     let works = false;
     const networks = createReadyNetworks({
+      after: manualClock().after,
       make: async (ports) => {
         if (works) return networkOf(String(ports), new Set());
         throw new Error('no room');
