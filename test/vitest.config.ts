@@ -11,7 +11,7 @@ export default defineConfig({
     isolate: false,
     pool: 'forks',
     // Most tests wait for processes, so that more of them than processors are of use.
-    maxWorkers: 3,
+    maxWorkers: 4,
     restoreMocks: true,
     projects: [
       project(
