@@ -25,7 +25,7 @@ export const hubConfigSchema = z.strictObject({
     .enum(['bwrap', 'container'])
     .default('bwrap')
     .describe(
-      'What holds skills: bwrap (bubblewrap) or container (podman). There is no other, and no falling back from one to the other.',
+      'What holds skills: bwrap (bubblewrap) or container (podman, experimental). There is no other, and no falling back from one to the other.',
     ),
   requires: z
     .array(z.enum(CAPABILITIES))
