@@ -1,7 +1,12 @@
 import { chmod, mkdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { containerRuntime, FORM_NAMES_WITH_CONTAINERS, openForm } from '../../attacks/sandbox/forms.ts';
+import {
+  containerRuntime,
+  FORM_NAMES_WITH_CONTAINERS,
+  isContainer,
+  openForm,
+} from '../../attacks/sandbox/forms.ts';
 import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
 import { containerArguments, environmentFile } from '../../../hub/sandbox/container-arguments.ts';
 import { createContainerDriver } from '../../../hub/sandbox/container.ts';
@@ -172,12 +177,12 @@ describe('without podman on the PATH', () => {
   );
 });
 
-describe.runIf(FORM_NAMES_WITH_CONTAINERS.includes('root, in containers'))('a folder of a container', () => {
+describe.each(FORM_NAMES_WITH_CONTAINERS.filter(isContainer))('a folder of a hub that is %s', (name) => {
   it(
     'that is exchanged between being looked at and being mounted is not shown',
     verifies('sandbox.mounts', 'sandbox.drivers'),
     async () => {
-      const form = await openForm('root, in containers');
+      const form = await openForm(name);
       onTestFinished(() => form.close());
       const [bin, marks] = [await tempFolder(), await tempFolder()];
       const [atInit, goOn] = [join(marks, 'at-init'), join(marks, 'go-on')];
