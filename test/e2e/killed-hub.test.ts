@@ -1,14 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { appears } from '../support/appears.ts';
-import { type Berth, berth, newHome, removeHome, startBerth } from '../support/berth.ts';
+import { berth, newHome, removeHome, startBerth } from '../support/berth.ts';
+import { arm, descendants, isAlive, killedHub, until } from '../support/killed-hub.ts';
 import { verifies } from '../support/verifies.ts';
 
 const root = join(import.meta.dirname, '../..');
-const killer = join(root, 'test/support/kill-at.mjs');
 
 let home: string;
 let workspace: string;
@@ -21,68 +21,6 @@ afterAll(async () => {
   await removeHome(home);
   await removeHome(workspace);
 });
-
-/** Processes of this machine whose command line holds the text. */
-function processesWith(text: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
-      } catch {
-        return false;
-      }
-    });
-}
-
-/** Children, grandchildren and so on of a process. */
-function descendants(pid: number): number[] {
-  const parents = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        return [[Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])] as const];
-      } catch {
-        return [];
-      }
-    });
-  const below = (of: number): number[] =>
-    parents.filter(([, parent]) => parent === of).flatMap(([child]) => [child, ...below(child)]);
-  return below(pid);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-/** From now on the process counts its steps. */
-async function arm(up: Berth): Promise<void> {
-  up.process.kill('SIGUSR2');
-  await until(() => up.log().includes('armed'));
-}
-
-/** The hub alone, which kills itself before its `at`-th step once armed. */
-function killedHub(folder: string, registry: string, at: number): Promise<Berth> {
-  return startBerth(folder, {
-    nodeArgs: ['--import', killer],
-    args: ['serve', 'hub', '--json', '--port', '0', '--registry', registry],
-    env: { KILL_AT: String(at) },
-  });
-}
-
-async function until(holds: () => boolean, withinMs = 10_000): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error('it did not come to hold');
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 describe('a hub that is killed', () => {
   it(
@@ -116,7 +54,7 @@ describe('a hub that is killed', () => {
 
   it(
     'at any step of an install is whole after the restart',
-    { ...verifies('hub.killed-install'), timeout: 300_000 },
+    { ...verifies('hub.killed-install'), timeout: 600_000 },
     async () => {
       const up = await startBerth(home);
       const folder = await newHome();
@@ -145,48 +83,6 @@ describe('a hub that is killed', () => {
       expect(at).toBeGreaterThan(10);
       await removeHome(folder);
       await up.stop();
-    },
-  );
-
-  it(
-    'at any step of a call leaves it undone, done or said to be unknown',
-    { ...verifies('hub.killed-call'), timeout: 300_000 },
-    async () => {
-      const up = await startBerth(home);
-      const folder = await newHome();
-      const first = await killedHub(folder, up.urls.registry, Number.MAX_SAFE_INTEGER);
-      await callRoute(adminApi.install, {
-        ...first.admin,
-        body: { name: 'local.e2e/probe', accept: { workspace, tools: { '*': 'allow' } } },
-      });
-      await first.kill();
-      const body = { skill: 'probe', tool: 'count', arguments: { to: 1 } };
-      const outcomes = new Set<unknown>();
-      for (let [at, called] = [1, false]; !called; at += 1) {
-        const hub = await killedHub(folder, up.urls.registry, at);
-        await callRoute(adminApi.verifyAudit, hub.admin);
-        const records = (await callRoute(adminApi.audit, { ...hub.admin, query: { limit: 1000 } })).map(
-          (entry) => entry.record,
-        );
-        const ended = new Map(
-          records.filter((r) => r['event'] === 'call.finished').map((r) => [r['call'], r['outcome']]),
-        );
-        for (const record of records.filter((r) => r['event'] === 'call.decided')) {
-          expect([...ended.keys()]).toContain(record['call']);
-        }
-        for (const outcome of ended.values()) outcomes.add(outcome);
-        await arm(hub);
-        called = await callRoute(adminApi.call, { ...hub.admin, body }).then(
-          () => true,
-          () => false,
-        );
-        if (called) await hub.kill();
-        else await hub.gone;
-      }
-      expect(outcomes).toContain('unknown');
-      await removeHome(folder);
-      expect(await up.stop()).toBe(0);
-      await until(() => processesWith(folder).length === 0, 2_000);
     },
   );
 });
