@@ -54,18 +54,18 @@ describe('the settings of', () => {
       numStartups: 7,
       mcpServers: { mine: { type: 'stdio', command: 'a' } },
       projects: {
-        '/work/here': { mcpServers: { ours: { command: 'b' } } },
-        '/work/there': { mcpServers: { theirs: { command: 'c' } } },
+        '/projects/here': { mcpServers: { ours: { command: 'b' } } },
+        '/projects/there': { mcpServers: { theirs: { command: 'c' } } },
       },
     });
-    const { servers, client } = readClientConfig(text, '/home/ada/.claude.json', '/work/here');
+    const { servers, client } = readClientConfig(text, '/home/ada/.claude.json', '/projects/here');
     expect(client).toBe('claude');
     expect(servers.map(({ at }) => at.join('>'))).toEqual([
       'mcpServers>mine',
-      'projects>/work/here>mcpServers>ours',
+      'projects>/projects/here>mcpServers>ours',
     ]);
     const remote = '{"mcpServers":{"x":{"type":"http","url":"https://example.com/mcp"}}}';
-    expect(readClientConfig(remote, '/work/.mcp.json').servers[0]?.way).toEqual({
+    expect(readClientConfig(remote, '/projects/.mcp.json').servers[0]?.way).toEqual({
       kind: 'remote',
       url: 'https://example.com/mcp',
     });
@@ -84,7 +84,7 @@ describe('the settings of', () => {
         "github": { "type": "http", "url": "https://api.githubcopilot.com/mcp" },
       },
     }`;
-    const config = readClientConfig(text, '/work/.vscode/mcp.json');
+    const config = readClientConfig(text, '/projects/.vscode/mcp.json');
     expect(config).toMatchObject({ client: 'vscode', lenient: true, container: ['servers'] });
     expect(config.inputs).toEqual([{ id: 'key', description: 'API key', password: true }]);
     expect(config.servers[0]?.way).toEqual(

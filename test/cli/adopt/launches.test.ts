@@ -26,16 +26,16 @@ describe('a command line', () => {
     ['npm', ['exec', '-y', 'pkg'], { kind: 'npm', spec: 'pkg', bin: undefined, args: [] }],
     ['pnpm', ['dlx', 'pkg'], { kind: 'npm', spec: 'pkg', bin: undefined, args: [] }],
     ['bunx', ['pkg', 'x'], { kind: 'npm', spec: 'pkg', bin: undefined, args: ['x'] }],
-    ['npx', ['/work/server'], { kind: 'npm', spec: '/work/server', bin: undefined, args: [] }],
+    ['npx', ['/projects/server'], { kind: 'npm', spec: '/projects/server', bin: undefined, args: [] }],
     [
       '/opt/node/bin/node',
-      ['--no-warnings', '/work/a.js', '--inspect'],
-      { kind: 'node', script: '/work/a.js', args: ['--inspect'], dropped: ['--no-warnings'] },
+      ['--no-warnings', '/projects/a.js', '--inspect'],
+      { kind: 'node', script: '/projects/a.js', args: ['--inspect'], dropped: ['--no-warnings'] },
     ],
     [
       'python3.12',
-      ['-u', '/work/a.py', '-m'],
-      { kind: 'python', script: '/work/a.py', args: ['-m'], dropped: ['-u'] },
+      ['-u', '/projects/a.py', '-m'],
+      { kind: 'python', script: '/projects/a.py', args: ['-m'], dropped: ['-u'] },
     ],
     ['/opt/mcp/server', ['x'], { kind: 'program', program: '/opt/mcp/server', args: ['x'] }],
   ])('%s %j is understood', verifies('adopt.configs'), (command, args, launch) => {
