@@ -146,6 +146,7 @@ export const REQUIREMENTS = {
   'learn.bounded': 'A skill that floods what is seen of it takes bounded memory, and is told of once.',
   'learn.ends': 'When a watched skill is ended, or whoever watches is killed, no process remains.',
   'learn.unavailable': 'Without strace nothing is learned, and the command that installs it is named.',
+  'sandbox.last-words': 'What a program prints reaches its reader, however soon it ends.',
   'sandbox.plan': 'A plan is exactly the grants; a capture has none, whatever the manifest asks.',
   'egress.names':
     'A sandbox is told addresses for the hosts that it was granted and for no others; what it asks goes nowhere.',

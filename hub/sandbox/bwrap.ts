@@ -4,24 +4,17 @@ import { systemClock } from '../clock.ts';
 import type { Egress } from '../egress/egress.ts';
 import { describeStanding, nameOf, type Standing, standingFor } from './accounts.ts';
 import { findOut, type Found, UNPRIVILEGED } from './bwrap-report.ts';
-import { createDataFolders, makeDataMounts } from './data-folders.ts';
+import { createDataFolders } from './data-folders.ts';
 import { launch } from './launch.ts';
 import type { BwrapOptions, Machine } from './machine.ts';
-import {
-  type HeldMount,
-  holdAsGranted,
-  holdMounts,
-  makeFolder,
-  refuseUnusable,
-  releaseMounts,
-} from './mounts.ts';
+import { type HeldMount, holdAsGranted, makeFolder, refuseUnusable } from './mounts.ts';
 import { refuseUnenforceable } from './needs.ts';
 import { makeNetwork } from './network.ts';
 import { withNetwork } from './network-session.ts';
 import { hostFilesOf } from './programs.ts';
 import { createReadyNetworks } from './ready-networks.ts';
 import type { SandboxDriver } from './sandbox.ts';
-import { startHeld } from './start-held.ts';
+import { startPlan } from './start-plan.ts';
 import type { Tracer } from './tracer.ts';
 import { ownMountTable } from './verify-mounts.ts';
 
@@ -77,31 +70,18 @@ export function createBwrapDriver({
       refuseUnenforceable(plan, report);
       const border =
         egress !== undefined && report.enforces.includes('hostFilter') ? { egress, networks } : undefined;
-      await makeDataMounts(plan);
-      const own = await ownMountTable();
-      const granted = await holdMounts(
-        { forbidden: machine.forbidden, dataDir: plan.dataDir, table: own },
-        plan.mounts,
+      const parts = {
+        forbidden: machine.forbidden,
+        standIns: machine.standIns,
+        dataFolders,
+        standingOf: (held: readonly HeldMount[]) => standingOf(machine, rootFiles, held),
+        log,
+      };
+      return startPlan(parts, plan, ({ standing, own, held: start }) =>
+        withNetwork(border, plan, (network) =>
+          start((held, made) => launch(machine, plan, standing, { held, own, network, tracer, made })),
+        ),
       );
-      try {
-        const standing = await standingOf(machine, rootFiles, granted);
-        const leave = await dataFolders.enter(plan, standing);
-        try {
-          const process = await withNetwork(border, plan, (network) =>
-            startHeld(machine.standIns, plan, granted, (held, made) =>
-              launch(machine, plan, standing, { held, own, network, tracer, made }),
-            ),
-          );
-          void process.exited.then(leave);
-          log.debug({ skill: plan.label, pid: process.pid, standing: standing.kind }, 'sandbox started');
-          return process;
-        } catch (error) {
-          leave();
-          throw error;
-        }
-      } finally {
-        await releaseMounts(granted);
-      }
     },
 
     async makeOwned(path) {

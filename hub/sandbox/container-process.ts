@@ -8,6 +8,7 @@ import type { RootEntry } from './libraries.ts';
 import type { Mount } from './mount-table.ts';
 import type { HeldMount } from './mounts.ts';
 import { type Podman, podmanMark } from './podman.ts';
+import { holdOutput } from './held-output.ts';
 import { identityOf, killExactly, type ProcessIdentity, whenGone } from './processes.ts';
 import type { SandboxExit, SandboxPlan } from './sandbox.ts';
 import { exitOf, type SpawnedSandbox } from './spawn-sandbox.ts';
@@ -152,6 +153,7 @@ function supervised(
   for (const stream of child.stdio) stream?.on('error', () => undefined);
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new Error('podman has no pipes');
+  const handOver = holdOutput({ stdout, stderr });
   const exited = (async (): Promise<SandboxExit> => {
     const outer = await ended;
     // Whatever became of podman: with its first process the kernel ends every other one of the container.
@@ -172,6 +174,7 @@ function supervised(
     stdout,
     stderr,
     exited,
+    handOver,
     // Its share of the processors is set when it is made.
     weigh: () => undefined,
     async kill() {

@@ -15,11 +15,11 @@ import { FOLDER_NOTES } from './bwrap-report.ts';
 import { limitsInForce } from './cgroup.ts';
 import { startContainerGuard } from './container-guard.ts';
 import { type ContainerJob, startContainer, wordsOf } from './container-process.ts';
-import { createDataFolders, makeDataMounts } from './data-folders.ts';
+import { createDataFolders } from './data-folders.ts';
 import { inheritedDescriptors } from './descriptors.ts';
 import { programOf, publicFiles, refuseUnreadablePackage, withoutRepetition, withPaths } from './launch.ts';
 import type { BwrapOptions } from './machine.ts';
-import { type HeldMount, holdAsGranted, holdMounts, makeFolder, releaseMounts } from './mounts.ts';
+import { type HeldMount, holdAsGranted, makeFolder } from './mounts.ts';
 import { refuseUnenforceable } from './needs.ts';
 import { seccompProfile } from './oci-seccomp.ts';
 import { openPodman, type Podman } from './podman.ts';
@@ -30,7 +30,7 @@ import type { Capability, SandboxCheck, SandboxDriver, SandboxPlan, SandboxRepor
 import { notRun, probeChecks, probePlan } from './self-test.ts';
 import type { SpawnedSandbox } from './spawn-sandbox.ts';
 import { createStandIns, notesOf, type StandIns, sweepStandIns } from './stand-ins.ts';
-import { startHeld } from './start-held.ts';
+import { startPlan } from './start-plan.ts';
 import { ownMountTable } from './verify-mounts.ts';
 
 /** What the driver is made with. */
@@ -70,30 +70,16 @@ export function createContainerDriver({
     async start(plan) {
       const { engine, report } = await usable();
       refuseUnenforceable(plan, report);
-      await makeDataMounts(plan);
-      const own = await ownMountTable();
-      const granted = await holdMounts(
-        { forbidden: engine.forbidden, dataDir: plan.dataDir, table: own },
-        plan.mounts,
-      );
-      try {
-        const standing = standingOf(granted);
-        const leave = await dataFolders.enter(plan, standing);
-        try {
-          const process = await startHeld(engine.standIns, plan, granted, (held, made) =>
-            launchContainer(engine, plan, standing, { held, own, made }),
-          );
-          void process.exited.then(leave);
-          log.debug({ skill: plan.label, pid: process.pid, standing: standing.kind }, 'container started');
+      const { forbidden, standIns } = engine;
+      return startPlan(
+        { forbidden, standIns, dataFolders, standingOf, log },
+        plan,
+        async ({ standing, own, held: start }) => ({
+          ...(await start((held, made) => launchContainer(engine, plan, standing, { held, own, made }))),
           // There is no network to open.
-          return { ...process, enter: () => () => undefined };
-        } catch (error) {
-          leave();
-          throw error;
-        }
-      } finally {
-        await releaseMounts(granted);
-      }
+          enter: () => () => undefined,
+        }),
+      );
     },
 
     async makeOwned(path) {

@@ -10,6 +10,9 @@ export interface NetworkParts {
   networks: ReadyNetworks;
 }
 
+/** A process that has what `SandboxedProcess` promises, its output still held. */
+type NetworkedSandbox = SpawnedSandbox & SandboxedProcess;
+
 /**
  * Starts a process with the network that its plan grants, or with none. The network is cut before the process is
  * ended, and closed with it, however it ends.
@@ -19,7 +22,7 @@ export async function withNetwork(
   parts: NetworkParts | undefined,
   plan: SandboxPlan,
   launch: (network: SandboxNetwork | undefined) => Promise<SpawnedSandbox>,
-): Promise<SandboxedProcess> {
+): Promise<NetworkedSandbox> {
   if (plan.network.length === 0) return { ...(await launch(undefined)), enter: () => () => undefined };
   // The driver has refused what it cannot hold to hosts (needs.ts).
   if (parts === undefined) throw new Error(`nothing serves the network of ${plan.label}`);
@@ -50,7 +53,7 @@ function supervised(
   process: SpawnedSandbox,
   session: EgressSession,
   close: () => Promise<void>,
-): SandboxedProcess {
+): NetworkedSandbox {
   return {
     ...process,
     enter: () => session.enter(),

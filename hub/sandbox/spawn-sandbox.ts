@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { AppError } from '../../protocol/errors.ts';
 import type { ControlGroup } from './cgroup.ts';
+import { holdOutput } from './held-output.ts';
 import { identityOf, killExactly, type ProcessIdentity, signal, whenGone } from './processes.ts';
 import type { SandboxedProcess, SandboxExit } from './sandbox.ts';
 import type { Watch } from './tracer.ts';
@@ -41,7 +42,10 @@ export interface SpawnOrder {
 }
 
 /** A sandbox whose network, if it has one, is for the driver to open and shut. */
-export type SpawnedSandbox = Omit<SandboxedProcess, 'enter'>;
+export interface SpawnedSandbox extends Omit<SandboxedProcess, 'enter'> {
+  /** What is printed is held until this is called, by the last who sees to the start (held-output.ts). */
+  handOver(): void;
+}
 
 const OPTIONS = 3;
 const FILTER = 4;
@@ -108,6 +112,8 @@ async function begin(order: SpawnOrder, child: ChildProcess): Promise<SpawnedSan
   for (const stream of child.stdio) stream?.on('error', () => undefined);
 
   const status = readStatus(child);
+  const output = { stdout: pipeOf(child, 1), stderr: pipeOf(child, 2) };
+  const handOver = holdOutput(output);
   try {
     const { pid } = child;
     if (pid === undefined) return await failed;
@@ -127,10 +133,13 @@ async function begin(order: SpawnOrder, child: ChildProcess): Promise<SpawnedSan
       throw startFailed(order, words === '' ? fault : words);
     }
     pipeOf(child, FILTER).end(order.filter);
-    return supervised(order, child, pid, first, ended, status.exitCode);
+    return { ...supervised(order, child, pid, first, ended, status.exitCode), handOver };
   } catch (error) {
     if (child.pid !== undefined) signal(-child.pid);
     await ended;
+    // Nobody will read what is left in them.
+    output.stdout.destroy();
+    output.stderr.destroy();
     throw error;
   }
 }
@@ -142,7 +151,7 @@ function supervised(
   first: ProcessIdentity,
   ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>,
   exitCode: Promise<number | undefined>,
-): SpawnedSandbox {
+): Omit<SpawnedSandbox, 'handOver'> {
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new Error('the child has no pipes');
   let running = true;

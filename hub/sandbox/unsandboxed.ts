@@ -6,6 +6,7 @@ import type { Logger } from '../../protocol/node/logger.ts';
 import { makeDataMounts } from './data-folders.ts';
 import { inheritedDescriptors } from './descriptors.ts';
 import { PYTHON_FLAGS, reservedMb, SITE_FOLDER, withPaths } from './launch.ts';
+import { holdOutput } from './held-output.ts';
 import { holdAsGranted, holdMounts, makeFolder, releaseMounts } from './mounts.ts';
 import { executable } from './prerequisites.ts';
 import { signal } from './processes.ts';
@@ -140,6 +141,7 @@ async function spawnPlain({
     env: own,
   } = await commandOf(path, programs, plan);
   const nothing = await open('/dev/null', 'r+');
+  let handOver = (): void => undefined;
   try {
     const covered = await inheritedDescriptors();
     const most = Math.max(2, ...covered);
@@ -167,10 +169,12 @@ async function spawnPlain({
       child.once('error', reject);
     });
     for (const stream of child.stdio) stream?.on('error', () => undefined);
+    const { stdin, stdout, stderr } = child;
+    if (stdin === null || stdout === null || stderr === null) throw new Error('the process has no pipes');
+    handOver = holdOutput({ stdout, stderr });
     await spawned;
-    const { pid, stdin, stdout, stderr } = child;
-    if (pid === undefined || stdin === null || stdout === null || stderr === null)
-      throw new Error('the process has no pipes');
+    const { pid } = child;
+    if (pid === undefined) throw new Error('the process has no number');
     // What the program leaves of its group ends with it.
     void exited.then(() => signal(-pid));
     return {
@@ -191,6 +195,7 @@ async function spawnPlain({
     throw new AppError('skill-start-failed', { detail: `${plan.label} could not be started.`, cause });
   } finally {
     await nothing.close();
+    handOver();
   }
 }
 

@@ -10,14 +10,14 @@ const { PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
 
 const driver =
   (name: DriverName) =>
-  ({ home, requires = [] }: DriverOrder) =>
+  ({ home, requires = [], log = createLogger({ level: 'silent', name: 'test' }) }: DriverOrder) =>
     createSandboxDriver(name, {
       path: PATH,
       stateDir: join(home, 'sandbox'),
       forbidden: [home],
       requires,
       container: containerRuntime(),
-      log: createLogger({ level: 'silent', name: 'test' }),
+      log,
     });
 
 describe('the sandbox of bubblewrap', () => {

@@ -1,22 +1,15 @@
-import {
-  chmod,
-  chown,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createLogger, type Logger } from '../../protocol/node/logger.ts';
 import type { Capability, SandboxDriver, SandboxPlan } from '../../hub/sandbox/sandbox.ts';
 import { outcomeOf } from '../attacks/sandbox/outcome.ts';
 import { expectCode } from '../support/expect-code.ts';
 import { verifies } from '../support/verifies.ts';
+import { plainPlan } from '../support/plain-plan.ts';
+import { syscallProbe } from '../support/syscall-probe.ts';
 
 const NOBODY = 65_534;
 const MEGABYTE = 1024 * 1024;
@@ -26,6 +19,16 @@ const asRoot = process.getuid?.() === 0;
 export interface DriverOrder {
   home: string;
   requires?: readonly Capability[];
+  log?: Logger;
+}
+
+/** proc_pid_status(5). */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** What every sandbox driver promises to the hub above it; `make` is asked for several of them. */
@@ -44,25 +47,9 @@ export function sandboxDriverContract(make: (order: DriverOrder) => SandboxDrive
     await rm(outside, { recursive: true, force: true });
   });
 
-  async function plan(source: string, more: Partial<SandboxPlan> = {}): Promise<SandboxPlan> {
-    const packageDir = join(home, `package-${(packages += 1)}`);
-    await mkdir(packageDir);
-    await writeFile(join(packageDir, 'index.mjs'), source);
-    await chmod(packageDir, 0o755);
-    await chmod(join(packageDir, 'index.mjs'), 0o644);
-    return {
-      label: 'org.example/plain@1.0.0',
-      packageDir,
-      runtime: { kind: 'node', entry: 'index.mjs', args: [] },
-      mounts: [],
-      scratch: [],
-      env: {},
-      programs: [],
-      network: [],
-      limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 8 },
-      ...more,
-    };
-  }
+  const packageDir = () => join(home, `package-${(packages += 1)}`);
+  const plan = (source: string, more: Partial<SandboxPlan> = {}): Promise<SandboxPlan> =>
+    plainPlan(packageDir(), { 'index.mjs': source }, more);
 
   /** A folder that the skill's account owns, as one that a person grants mostly is. */
   async function grantable(name: string): Promise<string> {
@@ -88,6 +75,31 @@ export function sandboxDriverContract(make: (order: DriverOrder) => SandboxDrive
       expect(said).toBe(report.enforces.includes(id) ? 'ok' : 'note');
     }
   });
+
+  it(
+    'loses nothing of what has ended before its reader is there',
+    verifies('sandbox.last-words'),
+    async () => {
+      const log = createLogger({ level: 'silent', name: 'test' });
+      // The hub has no time for anything until the program is gone; then there is a folder to let go of.
+      log.debug = ((started: { pid: number }) => {
+        while (isRunning(started.pid));
+      }) as typeof log.debug;
+      const program = syscallProbe([{ number: 39 }]);
+      const started = await make({ home, log }).start(
+        await plainPlan(
+          packageDir(),
+          { probe: program },
+          {
+            runtime: { kind: 'binary', entry: 'probe', args: [] },
+            mounts: [{ source: await grantable('quick'), target: '/workspace', mode: 'r' }],
+          },
+        ),
+      );
+      const [out] = await Promise.all([text(started.stdout), text(started.stderr), started.exited]);
+      expect(Buffer.byteLength(out)).toBe(8);
+    },
+  );
 
   it(
     'passes arguments, environment and secret files, and speaks over three pipes',

@@ -1,30 +1,21 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { newHome, removeHome, startBerth } from '../support/berth.ts';
-import { arm, killedHub, processesWith, until } from '../support/killed-hub.ts';
+import { arm, killedHub, ownFolders, processesWith, until } from '../support/killed-hub.ts';
 import { verifies } from '../support/verifies.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-let home: string;
-let workspace: string;
-
-beforeAll(async () => {
-  home = await newHome();
-  workspace = await newHome();
-});
-afterAll(async () => {
-  await removeHome(home);
-  await removeHome(workspace);
-});
+const folders = ownFolders();
 
 describe('a hub that is killed', () => {
   it(
     'at any step of a call leaves it undone, done or said to be unknown',
     { ...verifies('hub.killed-call'), timeout: 600_000 },
     async () => {
+      const { home, workspace } = folders;
       const up = await startBerth(home);
       await up.ok('publish', join(root, 'test/e2e/probe'));
       const folder = await newHome();

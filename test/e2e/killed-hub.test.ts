@@ -1,32 +1,23 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { appears } from '../support/appears.ts';
 import { berth, newHome, removeHome, startBerth } from '../support/berth.ts';
-import { arm, descendants, isAlive, killedHub, until } from '../support/killed-hub.ts';
+import { arm, descendants, isAlive, killedHub, ownFolders, until } from '../support/killed-hub.ts';
 import { verifies } from '../support/verifies.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-let home: string;
-let workspace: string;
-
-beforeAll(async () => {
-  home = await newHome();
-  workspace = await newHome();
-});
-afterAll(async () => {
-  await removeHome(home);
-  await removeHome(workspace);
-});
+const folders = ownFolders();
 
 describe('a hub that is killed', () => {
   it(
     'takes every process of its skills with it, and says afterwards that a call has no known end',
     verifies('hub.killed-mid-call'),
     async () => {
+      const { home, workspace } = folders;
       const up = await startBerth(home);
       await up.ok('publish', join(root, 'test/e2e/probe'));
       await up.ok('install', 'local.e2e/probe', '--yes', '--workspace', workspace, '--allow-tool', '*');
@@ -56,6 +47,7 @@ describe('a hub that is killed', () => {
     'at any step of an install is whole after the restart',
     { ...verifies('hub.killed-install'), timeout: 600_000 },
     async () => {
+      const { home } = folders;
       const up = await startBerth(home);
       const folder = await newHome();
       const name = 'dev.berth/review';

@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { adminApi } from '../../hub/admin-api.ts';
 import { folderAt } from '../../hub/sandbox/folder-identity.ts';
 import { createUnsandboxedDriver, UNSANDBOXED } from '../../hub/sandbox/unsandboxed.ts';
-import type { SandboxPlan } from '../../hub/sandbox/sandbox.ts';
 import { callRoute } from '../../protocol/node/http-client.ts';
 import { outcomeOf } from '../attacks/sandbox/outcome.ts';
 import { expectCode } from '../support/expect-code.ts';
@@ -13,6 +12,7 @@ import { logLines } from '../support/log-lines.ts';
 import { skillFolder } from '../support/skill-folder.ts';
 import { tempFolder } from '../support/temp-folder.ts';
 import { verifies } from '../support/verifies.ts';
+import { plainPlan } from '../support/plain-plan.ts';
 
 const NAME = 'local.test/subject';
 const { PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
@@ -161,21 +161,8 @@ describe('the driver that is none', () => {
       log,
     });
     const packageDir = join(folder, 'package');
-    await mkdir(packageDir);
-    const plan: SandboxPlan = {
-      label: 'org.example/plain@1.0.0',
-      packageDir,
-      runtime: { kind: 'node', entry: 'index.mjs', args: [] },
-      mounts: [],
-      scratch: [],
-      env: {},
-      programs: [],
-      network: [],
-      limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 8 },
-      unsandboxed: true,
-    };
+    const plan = await plainPlan(packageDir, { 'index.mjs': '' }, { unsandboxed: true });
     const source = (text: string) => writeFile(join(packageDir, 'index.mjs'), text);
-    await source('');
     return { driver, plan, source, lines, folder };
   }
 

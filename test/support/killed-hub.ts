@@ -1,8 +1,23 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Berth, startBerth } from './berth.ts';
+import { afterAll, beforeAll } from 'vitest';
+import { type Berth, newHome, removeHome, startBerth } from './berth.ts';
 
 const killer = join(import.meta.dirname, 'kill-at.mjs');
+
+/** A home and a folder to grant, for all tests of a file. */
+export function ownFolders(): { readonly home: string; readonly workspace: string } {
+  const folders = { home: '', workspace: '' };
+  beforeAll(async () => {
+    folders.home = await newHome();
+    folders.workspace = await newHome();
+  });
+  afterAll(async () => {
+    await removeHome(folders.home);
+    await removeHome(folders.workspace);
+  });
+  return folders;
+}
 
 /** Processes of this machine whose command line holds the text. */
 export function processesWith(text: string): number[] {

@@ -20,6 +20,7 @@ import { logLines } from '../../support/log-lines.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
 import { outcomeOf } from '../../attacks/sandbox/outcome.ts';
+import { plainPlan } from '../../support/plain-plan.ts';
 
 // The driver takes its PATH as an option; the tests look where a hub on this machine would.
 const { PATH: SEARCH_PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
@@ -33,25 +34,8 @@ async function driverWith(path: string, home?: string): Promise<{ driver: Sandbo
   };
 }
 
-async function planIn(folder: string, source: string, more: Partial<SandboxPlan> = {}): Promise<SandboxPlan> {
-  const packageDir = join(folder, 'package');
-  await mkdir(packageDir, { recursive: true });
-  await chmod(packageDir, 0o755);
-  await writeFile(join(packageDir, 'index.mjs'), source);
-  await chmod(join(packageDir, 'index.mjs'), 0o644);
-  return {
-    label: 'org.example/plain@1.0.0',
-    packageDir,
-    runtime: { kind: 'node', entry: 'index.mjs', args: [] },
-    mounts: [],
-    scratch: [],
-    env: {},
-    programs: [],
-    network: [],
-    limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 8 },
-    ...more,
-  };
-}
+const planIn = (folder: string, source: string, more: Partial<SandboxPlan> = {}): Promise<SandboxPlan> =>
+  plainPlan(join(folder, 'package'), { 'index.mjs': source }, more);
 
 describe('without bubblewrap on the PATH', () => {
   it(

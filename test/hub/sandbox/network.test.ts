@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -15,6 +15,7 @@ import { watchedEgress } from '../../support/watched-egress.ts';
 import { pathWithNsenter } from '../../support/path-with.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { manualClock } from '../../support/manual-clock.ts';
+import { plainPlan } from '../../support/plain-plan.ts';
 import { verifies } from '../../support/verifies.ts';
 
 const { PATH: SEARCH_PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
@@ -63,26 +64,18 @@ async function farServer(): Promise<{ server: Server; port: number; sockets: Soc
   return { server, port: (server.address() as { port: number }).port, sockets };
 }
 
-async function planFor(home: string, port: number, more: Partial<SandboxPlan> = {}): Promise<SandboxPlan> {
-  const packageDir = join(home, 'package');
-  await mkdir(packageDir, { recursive: true });
-  await chmod(packageDir, 0o755);
-  await writeFile(join(packageDir, 'index.mjs'), CALLER);
-  await chmod(join(packageDir, 'index.mjs'), 0o644);
-  return {
-    label: 'org.example/caller@1.0.0',
-    packageDir,
-    runtime: { kind: 'node', entry: 'index.mjs', args: [String(port)] },
-    mounts: [],
-    scratch: [],
-    env: {},
-    programs: [],
-    network: [{ host: 'allowed.test', port, protocol: 'tcp', address: '127.0.0.1' }],
-    holder: { skill: 'org.example/caller', user: 'ann', background: false },
-    limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 8 },
-    ...more,
-  };
-}
+const planFor = (home: string, port: number, more: Partial<SandboxPlan> = {}): Promise<SandboxPlan> =>
+  plainPlan(
+    join(home, 'package'),
+    { 'index.mjs': CALLER },
+    {
+      label: 'org.example/caller@1.0.0',
+      runtime: { kind: 'node', entry: 'index.mjs', args: [String(port)] },
+      network: [{ host: 'allowed.test', port, protocol: 'tcp', address: '127.0.0.1' }],
+      holder: { skill: 'org.example/caller', user: 'ann', background: false },
+      ...more,
+    },
+  );
 
 describe('a process with a network', () => {
   it(

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -14,6 +14,7 @@ import { expectCode } from '../../support/expect-code.ts';
 import { logLines } from '../../support/log-lines.ts';
 import { tempFolder } from '../../support/temp-folder.ts';
 import { verifies } from '../../support/verifies.ts';
+import { plainPlan } from '../../support/plain-plan.ts';
 
 const { PATH: SEARCH_PATH = '' } = process.env; // oxlint-disable-line node/no-process-env
 
@@ -32,27 +33,8 @@ async function driverWith(options: {
   });
 }
 
-async function planOf(files: Record<string, string>, more: Partial<SandboxPlan>): Promise<SandboxPlan> {
-  const packageDir = join(await tempFolder(), 'package');
-  await mkdir(packageDir);
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(join(packageDir, path, '..'), { recursive: true, mode: 0o755 });
-    await writeFile(join(packageDir, path), text, { mode: 0o644 });
-  }
-  await chmod(packageDir, 0o755);
-  return {
-    label: 'org.example/program@1.0.0',
-    packageDir,
-    runtime: { kind: 'node', entry: 'index.mjs', args: [] },
-    mounts: [],
-    scratch: [],
-    env: {},
-    programs: [],
-    network: [],
-    limits: { memoryMb: 256, cpus: 1, pids: 32, diskMb: 8 },
-    ...more,
-  };
-}
+const planOf = async (files: Record<string, string>, more: Partial<SandboxPlan>): Promise<SandboxPlan> =>
+  plainPlan(join(await tempFolder(), 'package'), files, more);
 
 /** A Python with a version of its own choosing. */
 const pythonSaying = async (version: string, file: string) =>
