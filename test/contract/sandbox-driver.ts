@@ -82,9 +82,9 @@ export function sandboxDriverContract(make: (order: DriverOrder) => SandboxDrive
     async () => {
       const log = createLogger({ level: 'silent', name: 'test' });
       // The hub has no time for anything until the program is gone; then there is a folder to let go of.
-      log.debug = ((started: { pid: number }) => {
+      log.debug = (started: { pid: number }) => {
         while (isRunning(started.pid));
-      }) as typeof log.debug;
+      };
       const program = syscallProbe([{ number: 39 }]);
       const started = await make({ home, log }).start(
         await plainPlan(
