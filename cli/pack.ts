@@ -77,7 +77,8 @@ export async function skillFiles(
   return { project, manifest: parseManifest(fileOf(files, MANIFEST).bytes), files };
 }
 
-async function projectFolder(folder: string): Promise<string> {
+/** The real path of a project. @throws AppError `pack-failed` where there is no such folder. */
+export async function projectFolder(folder: string): Promise<string> {
   try {
     return await realpath(folder);
   } catch (error) {

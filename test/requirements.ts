@@ -508,6 +508,8 @@ export const REQUIREMENTS = {
   'dev.reloads': 'berth dev starts the skill again when its sources change.',
   'dev.records': 'berth dev --record writes exactly what the session used: the least that lets it run again.',
   'dev.serves': 'berth dev --stdio is an MCP server for a client, across restarts of the skill.',
+  'dev.exit':
+    'A development run that a script makes fails when nothing started or a call of its command line got no answer.',
   'dev.unused': 'berth check names what is asked and was never used in the recorded session and its tests.',
 
   // skills

@@ -5,7 +5,7 @@ import { systemClock } from '../../hub/clock.ts';
 import { AppError, asAppError } from '../../protocol/errors.ts';
 import type { Context, Outcome } from '../command.ts';
 import { plain } from '../output.ts';
-import { skillFiles } from '../pack.ts';
+import { projectFolder, skillFiles } from '../pack.ts';
 import { shellWord } from '../shell-word.ts';
 import { type Choices, isFolder, readAllowedHost, readFolder, readSetting } from './choices.ts';
 import { hostQuestions } from './host.ts';
@@ -40,9 +40,7 @@ export interface DevOptions {
  * @throws AppError `usage-invalid`, `learn-unavailable`, `learn-incomplete`, and what packing and starting throw.
  */
 export async function develop(context: Context, given: DevOptions): Promise<Outcome> {
-  const project = await realpath(resolve(context.workingDirectory, given.dir)).catch(() =>
-    resolve(context.workingDirectory, given.dir),
-  );
+  const project = await projectFolder(resolve(context.workingDirectory, given.dir));
   const sandbox = await openLearnSandbox(context);
   const choices = await choicesOf(context, given, { sandbox, project });
   // Without a person there are JSON lines; but as a server on a pipe, standard output is the client's.
@@ -50,6 +48,7 @@ export async function develop(context: Context, given: DevOptions): Promise<Outc
   const screen = { ...context, json: isForPrograms };
   const { tell, say } = tellTo(screen, systemClock.now);
   let server: ReturnType<typeof serveStdio> | undefined;
+  let hasStarted = false;
   const session = devSession(
     {
       sandbox,
@@ -60,7 +59,9 @@ export async function develop(context: Context, given: DevOptions): Promise<Outc
       forbidden: [await realpath(context.home).catch(() => context.home), '/proc', '/sys', '/dev'],
       tell(event) {
         tell(event);
-        if (event.event === 'started') server?.restarted();
+        if (event.event !== 'started') return;
+        hasStarted = true;
+        server?.restarted();
       },
     },
     choices,
@@ -72,9 +73,13 @@ export async function develop(context: Context, given: DevOptions): Promise<Outc
   let used: Used | undefined;
   try {
     await session.load();
-    const call = async (line: string, signal = context.signal): Promise<void> =>
-      tell(await called(session, line, signal));
-    for (const line of given.call) await call(line);
+    const call = async (line: string, signal = context.signal): Promise<boolean> => {
+      const answer = await called(session, line, signal);
+      tell(answer);
+      return 'result' in answer;
+    };
+    let allAnswered = true;
+    for (const line of given.call) if (!(await call(line))) allAnswered = false;
     if (given.stdio) {
       server = serveStdio(session, {
         input: context.stdin,
@@ -88,7 +93,9 @@ export async function develop(context: Context, given: DevOptions): Promise<Outc
       await callEach(context, call);
     }
     if (given.record) used = await session.record(new Date(systemClock.now()));
-    return await outcomeOf({ session, project, given, used, silent: given.stdio || isForPrograms });
+    const outcome = await outcomeOf({ session, project, given, used, silent: given.stdio || isForPrograms });
+    // A person has seen it; whoever calls from a script asks for the exit code.
+    return isForPrograms && !(hasStarted && allAnswered) ? { ...outcome, exit: 1 } : outcome;
   } finally {
     stopWatching();
     await session.close();
@@ -160,7 +167,7 @@ function argumentsOf(text: string): Record<string, unknown> {
 }
 
 /** Each line of standard input is a call. */
-async function callEach({ stdin, signal }: Context, call: (line: string) => Promise<void>): Promise<void> {
+async function callEach({ stdin, signal }: Context, call: (line: string) => Promise<unknown>): Promise<void> {
   const lines = createInterface({ input: stdin, signal });
   for await (const line of lines) if (line.trim() !== '') await call(line);
 }

@@ -16,7 +16,7 @@ interface KeyParts {
   context: Pick<Context, 'stdin' | 'stderr' | 'paintError' | 'signal'>;
   session: DevSession;
   record: boolean;
-  call: (line: string, signal: AbortSignal) => Promise<void>;
+  call: (line: string, signal: AbortSignal) => Promise<unknown>;
   say: (line: string) => void;
 }
 

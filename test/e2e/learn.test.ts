@@ -261,6 +261,18 @@ describe('berth dev --record', () => {
     }
   });
 
+  it('tells a script by its exit code what did not work', verifies('dev.exit'), async () => {
+    const { home, project } = await skillThat('return 1;');
+    expect((await dev({ home, project }, '--call', 'go')).code).toBe(0);
+    const crashing = await skillThat('process.exit(4);');
+    expect((await dev(crashing, '--call', 'go')).code).toBe(1);
+    expect((await dev({ home, project }, '--call', 'go {bad')).code).toBe(1);
+    const nowhere = await dev({ home, project: join(project, 'nowhere') }, '--call', 'go');
+    expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('berth init')]);
+    await writeFile(join(project, 'skill.json'), '{');
+    expect((await dev({ home, project }, '--call', 'go')).code).toBe(1);
+  });
+
   it('without --record opens nothing: that is a faulty command line', async () => {
     const { home, project } = await skillThat('return 1;');
     const { code, stderr } = await dev({ home, project }, '--allow-program', 'git');
