@@ -90,10 +90,8 @@ export function launcher(parts: LaunchParts) {
         request,
       );
     }
-    const order = { ...request, readOnly: runsReadOnly(skill, request) };
-    return parts.runner.request(runnableOf(skill), user, order).catch((error: unknown) => {
-      throw withRemedy(error, skill);
-    });
+    const order = runsReadOnly(skill, request) ? { ...request, readOnly: true } : request;
+    return parts.runner.request(runnableOf(skill), user, order);
   }
 }
 
@@ -124,6 +122,7 @@ function runnable(parts: LaunchParts, skill: InstalledSkill): RunnableSkill {
     mayAsk: everythingOf(skill.permissions.mcp),
     ...(skill.unsandboxed ? { unsandboxed: true as const } : {}),
     timeoutMs: skill.permissions.resources.timeoutMs,
+    explain: (error) => withRemedy(error, skill),
     plan: (user, readOnly) =>
       runtime.kind === 'remote'
         ? parts.reach.planOf(skill, user)

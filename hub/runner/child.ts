@@ -68,6 +68,8 @@ export interface ChildOrder {
   /** Told when it has become ready, and whenever nobody has called it for the idle time. */
   ready: () => void;
   idled: () => void;
+  /** Told whenever no call of it is in flight any more. */
+  quiet: () => void;
   /** Set when nobody waits for it: when it was last used, before this hub was started. */
   ahead?: { usedAt: number } | undefined;
 }
@@ -85,7 +87,20 @@ const FAULTS: ReadonlySet<string> = new Set([
  */
 export function startChild(
   parts: ChildParts,
-  { skill, user, readOnly, offered, serial, room, failed, worked, ready: told, idled, ahead }: ChildOrder,
+  {
+    skill,
+    user,
+    readOnly,
+    offered,
+    serial,
+    room,
+    failed,
+    worked,
+    ready: told,
+    idled,
+    quiet,
+    ahead,
+  }: ChildOrder,
 ): Child {
   const { clock, limits, events } = parts;
   const label = `${skill.name}@${skill.version}`;
@@ -136,7 +151,9 @@ export function startChild(
         resourceUpdated: (uri) => events.resourceUpdated({ skill: skill.name, user, uri }),
         ending: () => (state = 'stopping'),
       },
-    );
+    ).catch((error: unknown) => {
+      throw skill.explain?.(error) ?? error;
+    });
     events.started({ ...ofThis(), ...(skill.unsandboxed === true ? { unsandboxed: true } : {}) });
     if (state === 'starting') state = 'ready';
     if (ahead !== undefined) weigh('answering');
@@ -216,7 +233,7 @@ export function startChild(
     stopTimer();
     // Somebody waits for it now.
     if (ahead !== undefined && calls === 1 && state === 'starting') weigh('answering');
-    const leave = network.called();
+    network.called();
     try {
       const { session } = open ?? (await unlessAborted(ready, signal, skill.name));
       weight.called();
@@ -235,7 +252,7 @@ export function startChild(
       throw error;
     } finally {
       calls -= 1;
-      leave();
+      network.answered();
       lastUsed = clock.now();
       whenIdle();
     }
@@ -255,6 +272,7 @@ export function startChild(
 
   function whenIdle(): void {
     if (calls > 0) return;
+    quiet();
     stopTimer();
     if (ordered !== undefined) void end(ordered);
     else if (state === 'ready' && watched.size === 0) stopTimer = clock.after(limits.idleStopMs, idled);

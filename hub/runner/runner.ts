@@ -24,6 +24,8 @@ export interface RunnableSkill {
   timeoutMs: number;
   /** Makes the plan for a start, with every folder read-only or as granted, after re-checking the installed files. Throws what start must fail with. */
   plan(user: string, readOnly: boolean): Promise<SandboxPlan | RemotePlan>;
+  /** What a start failed with, with what can be done about it where the skill knows more. */
+  explain?(error: unknown): unknown;
 }
 
 export interface SkillRequest {

@@ -45,7 +45,6 @@ export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }
   /** Ending children whose place has been given away. */
   const replaced = new Set<Child>();
   let closed = false;
-  let inFlight = 0;
   /** Told when nothing is in flight any more. */
   const waitingForQuiet = new Set<() => void>();
 
@@ -80,6 +79,7 @@ export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }
       worked: () => backoff.worked(row),
       ready: () => pool.ready(),
       idled: () => pool.idled(child),
+      quiet: wakeWaiting,
       ahead,
     });
     void child.started.then(() => leave());
@@ -150,18 +150,16 @@ export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }
         hint: 'Try again in a moment.',
       });
     }
-    inFlight += 1;
-    try {
-      return await child.request(order);
-    } finally {
-      inFlight -= 1;
-      if (inFlight === 0) for (const wake of waitingForQuiet) wake();
-    }
+    return child.request(order);
+  }
+
+  function wakeWaiting(): void {
+    for (const wake of waitingForQuiet) wake();
   }
 
   /** Nothing is in flight, for the moment. */
   async function quiet(): Promise<void> {
-    while (inFlight > 0 && !closed) {
+    while (!closed && [...children].some((child) => child.calls() > 0)) {
       await new Promise<void>((resolve) => waitingForQuiet.add(resolve));
       waitingForQuiet.clear();
     }
@@ -196,7 +194,7 @@ export function createRunner({ limits: given, measure = memoryOfTrees, ...rest }
     },
     async close() {
       closed = true;
-      for (const wake of waitingForQuiet) wake();
+      wakeWaiting();
       await Promise.all([...children].map((child) => endForGood(child, 'the hub is stopping')));
     },
   };
@@ -212,8 +210,10 @@ function keyOf(
     caller,
   }: { user: string; readOnly: boolean; offered: AskableCapabilities; caller: string | undefined },
 ): string {
-  const isPlain = caller === undefined && !readOnly && Object.keys(offered).length === 0;
-  return isPlain ? `${name} ${user}` : canonicalJson([name, user, offered, caller ?? null, readOnly]);
+  const isPlain = caller === undefined && Object.keys(offered).length === 0;
+  if (!isPlain) return canonicalJson([name, user, offered, caller ?? null, readOnly]);
+  // No name of a skill holds a colon or a blank.
+  return readOnly ? `r:${name} ${user}` : `${name} ${user}`;
 }
 
 /** An idle skill may still finish what it keeps on disk; one with calls in flight has no better moment to wait for. */

@@ -4,7 +4,7 @@ import { verifies } from '../../support/verifies.ts';
 
 describe('the network of a child', () => {
   it(
-    'is open for each call that waits for the process, and for each that comes later',
+    'is open while a call waits for the process, and while one is in flight later',
     verifies('sandbox.network-while-called'),
     () => {
       let inside = 0;
@@ -13,16 +13,20 @@ describe('the network of a child', () => {
         return () => void (inside -= 1);
       };
       const network = openWhileCalled();
-      const leaveFirst = network.called();
-      const leaveSecond = network.called();
-      leaveSecond();
+      network.called();
+      network.called();
+      network.answered();
       expect(inside).toBe(0);
       network.made(enter);
       expect(inside).toBe(1);
-      const leaveThird = network.called();
-      expect(inside).toBe(2);
-      leaveFirst();
-      leaveThird();
+      network.called();
+      network.answered();
+      expect(inside).toBe(1);
+      network.answered();
+      expect(inside).toBe(0);
+      network.called();
+      expect(inside).toBe(1);
+      network.answered();
       expect(inside).toBe(0);
     },
   );
